@@ -72,7 +72,8 @@ CREATE TABLE settings (
     CHECK (key NOT IN ('referral_bp', 'escalation_bp') OR value ~ '^([0-9]{1,4}|10000)$'),
   CONSTRAINT settings_time_limits_are_seconds
     CHECK (key NOT IN ('lead_seconds', 'offer_seconds', 'orphan_seconds', 'absence_seconds', 'parting_seconds',
-                   'summary_seconds', 'notes_seconds', 'first_reply_seconds', 'evidence_grace_seconds')
+                   'summary_seconds', 'notes_seconds', 'first_reply_seconds', 'evidence_grace_seconds',
+                   'late_payment_seconds')
            OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_retention_is_days
     CHECK (key NOT IN ('retain_files_days', 'retain_messages_days') OR value ~ '^[1-9][0-9]{0,3}$'),
@@ -81,11 +82,11 @@ CREATE TABLE settings (
   CONSTRAINT settings_release_pause_is_seconds
     CHECK (key <> 'release_pause_seconds' OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_holds_are_hours
-    CHECK (key NOT IN ('destination_hold_hours', 'payout_hold_hours', 'contest_hours') OR value ~ '^[0-9]{1,4}$'),
+    CHECK (key NOT IN ('destination_hold_hours', 'payout_hold_hours', 'contest_hours', 'late_answer_hours') OR value ~ '^[0-9]{1,4}$'),
   CONSTRAINT settings_limits_are_counts
     CHECK (key NOT IN ('sockets_per_user', 'releases_per_hour') OR value ~ '^[1-9][0-9]{0,5}$'),
   CONSTRAINT settings_switches_are_on_or_off
-    CHECK (key NOT IN ('stripe_tax', 'stripe_tax_ids', 'stripe_invoices') OR value IN ('on', 'off')),
+    CHECK (key NOT IN ('stripe_tax', 'stripe_tax_ids', 'stripe_invoices', 'send_dispute_evidence') OR value IN ('on', 'off')),
   CONSTRAINT settings_issuer_is_a_few_lines
     CHECK (key <> 'receipt_issuer' OR length(value) BETWEEN 1 AND 500),
   CONSTRAINT settings_health_thresholds_are_numbers

@@ -34,17 +34,21 @@ $$;
 COMMENT ON FUNCTION new_referral_code() IS 'A referral code that no mechanic has.';
 
 CREATE TABLE mechanics (
-  id               uuid PRIMARY KEY DEFAULT new_id(),
-  user_id          uuid NOT NULL UNIQUE,
-  name             text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
-  email            text,
-  workshop_id      uuid REFERENCES workshops (id),
-  status           text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'suspended')),
-  available_until  timestamptz,
-  referral_code    text NOT NULL DEFAULT new_referral_code(),
-  created_at       timestamptz NOT NULL DEFAULT now(),
-  change_id        uuid,
-  changed_by       uuid,
+  id                 uuid PRIMARY KEY DEFAULT new_id(),
+  user_id            uuid NOT NULL UNIQUE,
+  name               text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+  email              text,
+  workshop_id        uuid REFERENCES workshops (id),
+  status             text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'suspended')),
+  suspended_at       timestamptz,
+  suspension_reason  text CHECK (length(suspension_reason) BETWEEN 1 AND 500),
+  available_until    timestamptz,
+  referral_code      text NOT NULL DEFAULT new_referral_code(),
+  created_at         timestamptz NOT NULL DEFAULT now(),
+  change_id          uuid,
+  changed_by         uuid,
+  CONSTRAINT mechanics_only_suspended_ones_have_a_reason
+    CHECK (status = 'suspended' OR num_nonnulls(suspended_at, suspension_reason) = 0),
   CONSTRAINT mechanics_referral_code_once UNIQUE (referral_code),
   CONSTRAINT mechanics_referral_code_is_one CHECK (referral_code ~ '^[0-9A-HJKMNP-TV-Z]{8}$')
 );
@@ -56,6 +60,8 @@ COMMENT ON COLUMN mechanics.name IS 'As shown to customers.';
 COMMENT ON COLUMN mechanics.email IS 'The address for mails about payouts; personal data; null: none are sent.';
 COMMENT ON COLUMN mechanics.workshop_id IS 'The workshop that employs the mechanic; null for an independent one.';
 COMMENT ON COLUMN mechanics.status IS 'A suspended mechanic may not fetch the queue or accept, and is offered nothing.';
+COMMENT ON COLUMN mechanics.suspended_at IS 'Since when they are suspended; null also where that was not recorded.';
+COMMENT ON COLUMN mechanics.suspension_reason IS 'The admin''s words about a suspension that is in force, for the mechanic; personal data.';
 COMMENT ON COLUMN mechanics.available_until IS
   'The lease: requests are offered to this mechanic until then, and afterwards while a feed that was open by then stays open; infinity until the mechanic says otherwise; null: not available.';
 COMMENT ON COLUMN mechanics.referral_code IS
@@ -65,8 +71,23 @@ COMMENT ON COLUMN mechanics.change_id IS 'The id in admin_changes of the last ch
 COMMENT ON COLUMN mechanics.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 GRANT SELECT,
       INSERT (user_id, name, email, workshop_id, change_id, changed_by),
-      UPDATE (name, email, workshop_id, status, available_until, change_id, changed_by)
+      UPDATE (name, email, workshop_id, status, suspension_reason, available_until, change_id, changed_by)
   ON mechanics TO autodoctor_app;
+
+CREATE FUNCTION suspension_follows_status() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.status <> 'suspended' THEN
+    NEW.suspended_at := NULL;
+    NEW.suspension_reason := NULL;
+  ELSIF OLD.status <> 'suspended' THEN
+    NEW.suspended_at := clock_timestamp();
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION suspension_follows_status() IS 'Dates a suspension, and forgets its reason with its end.';
+CREATE TRIGGER suspension_follows_status BEFORE UPDATE OF status ON mechanics
+  FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION suspension_follows_status();
 
 CREATE TABLE customers (
   id           uuid PRIMARY KEY DEFAULT new_id(),
@@ -111,6 +132,17 @@ CREATE TRIGGER referral_stands BEFORE UPDATE OF referrer_id, user_id ON customer
 
 -- Plans, credit packs and intakes.
 
+CREATE FUNCTION are_minute_packs(packs jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE jsonb_typeof(packs) WHEN 'array' THEN coalesce((
+           SELECT bool_and(coalesce((p ->> 'code') ~ '^[a-z][a-z0-9_-]{0,39}$'
+                                    AND (p ->> 'minutes')::integer BETWEEN 1 AND 1440
+                                    AND (p ->> 'price_cents')::integer BETWEEN 50 AND 99999999
+                                    AND (p ->> 'credits')::integer BETWEEN 0 AND 10000, false))
+                  AND count(*) = count(DISTINCT p ->> 'code')
+             FROM jsonb_array_elements(packs) AS p), true) ELSE false END
+$$;
+COMMENT ON FUNCTION are_minute_packs(jsonb) IS 'Whether this is what plans.minute_packs may hold: a list of packs, each with a code of its own.';
+
 CREATE TABLE plans (
   code                      text PRIMARY KEY,
   name                      text NOT NULL,
@@ -123,6 +155,7 @@ CREATE TABLE plans (
   mechanic_share_bp         integer NOT NULL CHECK (mechanic_share_bp BETWEEN 0 AND 10000),
   mechanic_fixed_pay_cents  integer NOT NULL DEFAULT 0 CHECK (mechanic_fixed_pay_cents >= 0),
   uses_per_customer         integer CHECK (uses_per_customer > 0),
+  minute_packs              jsonb NOT NULL DEFAULT '[]' CHECK (are_minute_packs(minute_packs)),
   change_id                 uuid,
   changed_by                uuid,
   -- the free plan stays free, whatever an admin changes
@@ -140,19 +173,24 @@ COMMENT ON COLUMN plans.max_minutes IS 'A live session is ended at its start plu
 COMMENT ON COLUMN plans.mechanic_share_bp IS 'The mechanic''s share of the price in basis points (1/100 of a per cent).';
 COMMENT ON COLUMN plans.mechanic_fixed_pay_cents IS 'The mechanic''s pay for a completed session that was taken with payWith free.';
 COMMENT ON COLUMN plans.uses_per_customer IS 'How many sessions of this plan a customer may have, without cancelled and expired ones; null: no limit.';
+COMMENT ON COLUMN plans.minute_packs IS
+  'By what a talk of this plan can be extended: a list of {code, minutes, price_cents, credits}; credits of 0: by card only.';
 COMMENT ON COLUMN plans.change_id IS 'The id in admin_changes of the last change by an admin.';
 COMMENT ON COLUMN plans.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 GRANT SELECT,
       INSERT (code, name, session_types, price_cents, credits, included_minutes, max_minutes, mechanic_share_bp,
-              mechanic_fixed_pay_cents, uses_per_customer, change_id, changed_by),
+              mechanic_fixed_pay_cents, uses_per_customer, minute_packs, change_id, changed_by),
       UPDATE (name, price_cents, credits, included_minutes, max_minutes, mechanic_share_bp, mechanic_fixed_pay_cents,
-              uses_per_customer, change_id, changed_by)
+              uses_per_customer, minute_packs, change_id, changed_by)
   ON plans TO autodoctor_app;
-INSERT INTO plans (code, name, session_types, price_cents, credits, included_minutes, mechanic_share_bp) VALUES
-  ('free',       'Free consultation', '{chat,video,diagnostic}',    0, 0,  5,    0),
-  ('quick',      'Quick chat',        '{chat}',                   999, 1, 30, 7000),
-  ('standard',   'Video consultation','{video}',                 2999, 3, 45, 7000),
-  ('diagnostic', 'Diagnostic',        '{diagnostic}',            4999, 5, 60, 7000);
+INSERT INTO plans (code, name, session_types, price_cents, credits, included_minutes, mechanic_share_bp, minute_packs) VALUES
+  ('free',       'Free consultation', '{chat,video,diagnostic}',    0, 0,  5,    0, '[]'),
+  ('quick',      'Quick chat',        '{chat}',                   999, 1, 30, 7000,
+   '[{"code": "m15", "minutes": 15, "price_cents": 599, "credits": 1}]'),
+  ('standard',   'Video consultation','{video}',                 2999, 3, 45, 7000,
+   '[{"code": "m15", "minutes": 15, "price_cents": 999, "credits": 1}, {"code": "m30", "minutes": 30, "price_cents": 1899, "credits": 2}]'),
+  ('diagnostic', 'Diagnostic',        '{diagnostic}',            4999, 5, 60, 7000,
+   '[{"code": "m15", "minutes": 15, "price_cents": 1299, "credits": 2}, {"code": "m30", "minutes": 30, "price_cents": 2399, "credits": 3}]');
 
 CREATE TABLE credit_packs (
   code         text PRIMARY KEY,
@@ -190,6 +228,7 @@ CREATE TABLE intakes (
   currency                  text NOT NULL,
   credits                   integer NOT NULL CHECK (credits >= 0),
   mechanic_share_bp         integer NOT NULL CHECK (mechanic_share_bp BETWEEN 0 AND 10000),
+  included_minutes          integer,
   max_minutes               integer NOT NULL CHECK (max_minutes > 0),
   mechanic_fixed_pay_cents  integer NOT NULL DEFAULT 0 CHECK (mechanic_fixed_pay_cents >= 0),
   uses_per_customer         integer,
@@ -206,6 +245,7 @@ CREATE TABLE intakes (
   created_at                timestamptz NOT NULL DEFAULT now(),
   -- finds intakes by customer; a session refers to its intake and its customer by this key
   CONSTRAINT intakes_by_customer UNIQUE (customer_id, id),
+  CONSTRAINT intakes_include_what_may_be CHECK (included_minutes BETWEEN 1 AND max_minutes),
   CONSTRAINT intakes_free_costs_nothing CHECK (funding <> 'free' OR price_cents = 0),
   CONSTRAINT intakes_referral_is_complete CHECK ((referrer_id IS NULL) = (referral_bp IS NULL))
 );
@@ -214,6 +254,8 @@ COMMENT ON TABLE intakes IS
 COMMENT ON COLUMN intakes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
 COMMENT ON COLUMN intakes.funding IS 'free, credit or card.';
 COMMENT ON COLUMN intakes.price_cents IS 'The plan''s price at that moment, in cents; likewise currency, credits, share and minutes.';
+COMMENT ON COLUMN intakes.included_minutes IS
+  'The plan''s at that moment: after that many minutes the talk ends, unless it is extended. Null: only max_minutes ends it, as of intakes from before this was kept.';
 COMMENT ON COLUMN intakes.mechanic_fixed_pay_cents IS 'The plan''s at that moment.';
 COMMENT ON COLUMN intakes.uses_per_customer IS 'The plan''s limit when this intake was checked against it; null: no limit.';
 COMMENT ON COLUMN intakes.referrer_id IS 'The customer''s at that moment.';

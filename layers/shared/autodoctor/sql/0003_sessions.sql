@@ -233,14 +233,12 @@ CREATE TABLE session_events (
   occurred_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
   actor_id     uuid,
   actor        text NOT NULL DEFAULT 'db:' || session_user,
-  type         text NOT NULL DEFAULT 'transition' CHECK (type = 'transition'),
   from_status  text,
   to_status    text NOT NULL,
   data         jsonb,
   PRIMARY KEY (session_id, id)
 );
-CREATE INDEX session_events_begun ON session_events (occurred_at, session_id)
-  WHERE type = 'transition' AND from_status IS NULL;
+CREATE INDEX session_events_begun ON session_events (occurred_at, session_id) WHERE from_status IS NULL;
 CREATE INDEX session_events_ended ON session_events (occurred_at, session_id)
   WHERE to_status IN ('completed', 'cancelled', 'expired')
     AND (from_status IN ('completed', 'cancelled', 'expired')) IS NOT TRUE; -- a correction is not a second end
@@ -250,7 +248,6 @@ COMMENT ON COLUMN session_events.id IS 'Order of writing.';
 COMMENT ON COLUMN session_events.occurred_at IS 'When, by the database''s clock, after the session''s row was locked.';
 COMMENT ON COLUMN session_events.actor_id IS 'The user''s id (sub), if a user acted.';
 COMMENT ON COLUMN session_events.actor IS 'Who acted, as in sessions.actor.';
-COMMENT ON COLUMN session_events.type IS 'transition; presence has a table of its own.';
 COMMENT ON COLUMN session_events.from_status IS 'Null for the creation.';
 COMMENT ON COLUMN session_events.to_status IS 'The status that the session got.';
 COMMENT ON COLUMN session_events.data IS 'Further facts.';
@@ -296,7 +293,8 @@ GRANT SELECT ON session_presence TO autodoctor_app;
 
 CREATE FUNCTION presence_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  reopened boolean := OLD.until IS NOT NULL AND NEW.until IS NULL AND OLD.until > clock_timestamp() - interval '1 second';
+  -- open_presence() has looked that it is less than one, a moment ago
+  reopened boolean := OLD.until IS NOT NULL AND NEW.until IS NULL AND OLD.until > clock_timestamp() - interval '2 seconds';
 BEGIN
   IF (NEW.session_id, NEW.id, NEW.since, NEW.recorded_at, NEW.mechanic_id, NEW.role, NEW.source, NEW.witness)
      IS DISTINCT FROM (OLD.session_id, OLD.id, OLD.since, OLD.recorded_at, OLD.mechanic_id, OLD.role, OLD.source, OLD.witness)
@@ -308,7 +306,7 @@ BEGIN
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION presence_guard() IS 'Allows these changes of a stretch of presence: its closing, its reopening within a second, and that one of the medium is replaced.';
+COMMENT ON FUNCTION presence_guard() IS 'Allows these changes of a stretch of presence: its closing, its reopening within a second or so, and that one of the medium is replaced.';
 CREATE TRIGGER presence_guard BEFORE UPDATE ON session_presence FOR EACH ROW EXECUTE FUNCTION presence_guard();
 CREATE TRIGGER session_presence_is_kept BEFORE DELETE OR TRUNCATE ON session_presence
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();

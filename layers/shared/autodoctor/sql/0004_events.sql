@@ -61,7 +61,7 @@ END
 $$;
 COMMENT ON FUNCTION transition_to_outbox() IS 'Puts an event into the outbox for every audit row of a transition.';
 CREATE TRIGGER session_events_to_outbox AFTER INSERT ON session_events
-  FOR EACH ROW WHEN (NEW.type = 'transition') EXECUTE FUNCTION transition_to_outbox();
+  FOR EACH ROW EXECUTE FUNCTION transition_to_outbox();
 CREATE TRIGGER session_assignment_events_to_outbox AFTER INSERT ON session_assignment_events
   FOR EACH ROW EXECUTE FUNCTION transition_to_outbox();
 
@@ -104,7 +104,7 @@ CREATE VIEW outbox_events AS
                    AND CASE t.to_status WHEN 'waiting' THEN y.id > o.id ELSE y.id < o.id END
                  ORDER BY abs(y.id - o.id) LIMIT 1) END AS mechanic_id,
          (SELECT count(*) FROM session_events y
-           WHERE y.session_id = o.subject_id AND y.id <= o.id AND y.type = 'transition')
+           WHERE y.session_id = o.subject_id AND y.id <= o.id)
          + (SELECT count(*) FROM session_assignment_events y
              WHERE y.session_id = o.subject_id AND y.id <= o.id) AS session_seq
     FROM outbox o
@@ -200,7 +200,7 @@ DECLARE
   queued integer;
 BEGIN
   INSERT INTO outbox (subject_id, id)
-  SELECT session_id, id FROM session_events WHERE type = 'transition' AND occurred_at >= since
+  SELECT session_id, id FROM session_events WHERE occurred_at >= since
   UNION ALL
   SELECT session_id, id FROM session_assignment_events WHERE occurred_at >= since
   ON CONFLICT DO NOTHING;

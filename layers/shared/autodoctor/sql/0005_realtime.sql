@@ -329,7 +329,8 @@ DECLARE
   at timestamptz;
 BEGIN
   IF EXISTS (SELECT FROM realtime_connections c
-              WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.room <> of_session) THEN
+              WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.room <> of_session)
+     AND EXISTS (SELECT FROM sessions s WHERE s.id = of_session AND may_come(s, by_user)) THEN -- else it stays where it is
     PERFORM leave_room(by_connection);
   END IF;
   SELECT * INTO session FROM sessions s

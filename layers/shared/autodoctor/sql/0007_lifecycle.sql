@@ -163,8 +163,8 @@ BEGIN
     END IF;
   END IF;
   IF NEW.status IS DISTINCT FROM source THEN
-    INSERT INTO session_events (session_id, occurred_at, type, from_status, to_status, actor, actor_id, data)
-    VALUES (NEW.id, at, 'transition', source, NEW.status, NEW.actor, NEW.actor_id,
+    INSERT INTO session_events (session_id, occurred_at, from_status, to_status, actor, actor_id, data)
+    VALUES (NEW.id, at, source, NEW.status, NEW.actor, NEW.actor_id,
             nullif((coalesce(NEW.change_data, '{}') - 'at') || jsonb_strip_nulls(jsonb_build_object(
               'reason', NEW.end_reason, 'absent', NEW.absent, 'endedBy', NEW.ended_by)), '{}'));
   END IF;

@@ -78,7 +78,7 @@ COMMENT ON FUNCTION who_was_absent(sessions, record, timestamptz, interval, bool
   'The party that was not there while the other waited for too long; of a session that a sweep ends, the one that did not come. Null: nobody was kept waiting.';
 
 CREATE FUNCTION judge(session sessions, present timestamptz, by_system boolean DEFAULT false,
-                      known timestamptz DEFAULT 'infinity', sure boolean DEFAULT false,
+                      known timestamptz DEFAULT 'infinity', sure boolean DEFAULT false, called boolean DEFAULT false,
                       OUT status text, OUT reason text, OUT started_at timestamptz, OUT ended_at timestamptz,
                       OUT together_seconds numeric, OUT absent text)
 LANGUAGE plpgsql VOLATILE AS $$
@@ -88,8 +88,8 @@ DECLARE
   met tstzmultirange;
   counted tstzmultirange;
   span tstzmultirange;
-  customer_wrote boolean;
-  mechanic_wrote boolean;
+  customer_words integer;
+  mechanic_words integer;
 BEGIN
   status := 'cancelled';
   ended_at := present;
@@ -112,43 +112,44 @@ BEGIN
   END IF;
   ended_at := least(greatest(upper(met), started_at), started_at + terms.longest);
   span := tstzmultirange(tstzrange(started_at, ended_at));
-  customer_wrote := words_of(session.id, 'customer') >= terms.messages_each;
-  mechanic_wrote := words_of(session.id, 'mechanic') >= terms.messages_each;
-  counted := CASE WHEN terms.evidence = 'claimed' THEN met
+  customer_words := words_of(session.id, 'customer');
+  mechanic_words := words_of(session.id, 'mechanic');
+  counted := CASE WHEN called OR terms.evidence = 'claimed' THEN met
                   ELSE seen.customer_medium * seen.mechanic_medium + seen.mutual
-                       + CASE WHEN customer_wrote AND mechanic_wrote THEN seen.rooms ELSE '{}' END END;
+                       + CASE WHEN least(customer_words, mechanic_words) >= terms.messages_each THEN seen.rooms ELSE '{}' END END;
   together_seconds := measure(counted * span);
   IF together_seconds >= terms.least_seconds THEN
     status := 'completed';
     reason := 'billable';
   ELSIF measure(met * span) >= terms.least_seconds
-        AND NOT ((customer_wrote OR NOT isempty((seen.customer_medium + seen.mutual) * span))
-                 AND (mechanic_wrote OR NOT isempty((seen.mechanic_medium + seen.mutual) * span))) THEN
+        AND NOT ((customer_words > 0 OR NOT isempty((seen.customer_medium + seen.mutual) * span))
+                 AND (mechanic_words > 0 OR NOT isempty((seen.mechanic_medium + seen.mutual) * span))) THEN
     reason := 'no_talk';
   ELSE
     reason := 'too_short';
   END IF;
 END
 $$;
-COMMENT ON FUNCTION judge(sessions, timestamptz, boolean, timestamptz, boolean) IS
-  'The outcome of a session that is ended at the given present, by a sweep or not, from what was known at the given instant, or of that only what is sure: withdrawn or a no-show if it never started; otherwise completed if both were together for long enough, as far as the evidence of its class counts, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row, and then its room.';
+COMMENT ON FUNCTION judge(sessions, timestamptz, boolean, timestamptz, boolean, boolean) IS
+  'The outcome of a session that is ended at the given present, by a sweep or not, from what was known at the given instant, or of that only what is sure, or as if they had been in a call whenever both were there: withdrawn or a no-show if it never started; otherwise completed if both were together for long enough, as far as the evidence of its class counts, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row, and then its room.';
 
 CREATE FUNCTION judge_again(session sessions, decided_at timestamptz, known timestamptz, sure boolean DEFAULT false,
+                            called boolean DEFAULT false,
                             OUT status text, OUT reason text, OUT started_at timestamptz, OUT together_seconds numeric)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   again record;
 BEGIN
   session.started_at := NULL; -- it follows from the evidence
-  again := judge(session, decided_at, session.ended_by = 'system', known, sure);
+  again := judge(session, decided_at, session.ended_by = 'system', known, sure, called);
   status := again.status;
   reason := again.reason;
   started_at := again.started_at;
   together_seconds := again.together_seconds;
 END
 $$;
-COMMENT ON FUNCTION judge_again(sessions, timestamptz, timestamptz, boolean) IS
-  'The outcome of an ended session that its evidence alone demands, with the limits that were in force: decided at the first instant, from what was known at the second, or of that only what is sure.';
+COMMENT ON FUNCTION judge_again(sessions, timestamptz, timestamptz, boolean, boolean) IS
+  'The outcome of an ended session that its evidence alone demands, with the limits that were in force: decided at the first instant, from what was known at the second, or of that only what is sure, or as if they had been in a call whenever both were there.';
 
 -- This completes a hand-typed UPDATE, or one of the table's constraints refuses it.
 CREATE FUNCTION follow_end(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$

@@ -97,19 +97,66 @@ END
 $$;
 COMMENT ON FUNCTION release_absent_mechanics(integer) IS 'Queues up to batch sessions again whose mechanic has not been there for absence_limit() since the accept (or the scheduled time, or their last leaving); returns how many.';
 
+-- Minutes that count: a talk has the minutes that were paid for, a grace, and then the sweep ends it by the verdict.
+--
+-- They count from the start, the first instant at which both were there, and go on whatever follows: one clock that both
+-- parties can read. An intake keeps them, like its price. One from before has none, and is ended at its plan's maximum.
+
+CREATE FUNCTION minutes_grace() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT seconds_setting('minutes_grace_seconds', 60)
+$$;
+COMMENT ON FUNCTION minutes_grace() IS 'How long a talk goes on once its minutes are over: the settings table (minutes_grace_seconds), then 60 seconds.';
+
+CREATE FUNCTION payment_grace() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT seconds_setting('payment_grace_seconds', 300)
+$$;
+COMMENT ON FUNCTION payment_grace() IS
+  'How long a talk goes on once its minutes are over while more are being paid for by card: the settings table (payment_grace_seconds), then 5 minutes.';
+
+-- plpgsql, so that each call has a snapshot of its own: the caller may have waited for the session's lock.
+CREATE FUNCTION session_minutes(session sessions, OUT included integer, OUT extended integer, OUT ends_at timestamptz,
+                                OUT grace_ends_at timestamptz)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  longest timestamptz;
+  is_being_paid boolean;
+BEGIN
+  SELECT i.included_minutes, session.started_at + make_interval(mins => i.max_minutes) INTO included, longest
+    FROM intakes i WHERE i.id = session.id;
+  SELECT coalesce(sum(x.minutes) FILTER (WHERE x.status = 'running'), 0),
+         coalesce(bool_or(x.status = 'agreed' AND EXISTS (
+           SELECT FROM checkouts c WHERE c.intake_id = x.id AND c.status IN ('open', 'processing'))), false)
+    INTO extended, is_being_paid
+    FROM session_extensions x WHERE x.session_id = session.id;
+  IF included IS NOT NULL THEN
+    ends_at := least(session.started_at + make_interval(mins => included + extended), longest);
+    grace_ends_at := least(ends_at + CASE WHEN is_being_paid THEN greatest(minutes_grace(), payment_grace()) ELSE minutes_grace() END,
+                           longest);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION session_minutes(sessions) IS
+  'The minutes of a session that were included, and those that were paid for in addition; when they are over, and when the grace after them is, which is longer while a card payment for more is under way. Never past its plan''s longest duration; no instants before it has started, or where no minutes were agreed.';
+
 CREATE FUNCTION end_abandoned_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
   RETURN sweep_each(ARRAY(
     SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
      WHERE s.ended_at IS NULL AND s.status = 'live'
        AND (s.parted_at <= now() - parting_limit()
-            OR s.started_at <= now() - make_interval(mins => i.max_minutes))
+            OR s.started_at <= now() - make_interval(mins => i.max_minutes)
+            OR (session_minutes(s)).grace_ends_at <= now())
      ORDER BY s.customer_id LIMIT batch
        FOR NO KEY UPDATE OF s SKIP LOCKED),
-    $sweep$ SELECT conclude_session(s, 'system:expire-orphans', NULL) FROM sessions s WHERE s.id = $1 AND s.status = 'live' $sweep$);
+    $sweep$ SELECT conclude_session(s, 'system:expire-orphans', NULL) FROM sessions s JOIN intakes i ON i.id = s.id
+             WHERE s.id = $1 AND s.status = 'live'
+               AND (s.parted_at <= now() - parting_limit()
+                    OR s.started_at <= now() - make_interval(mins => i.max_minutes)
+                    OR (session_minutes(s)).grace_ends_at <= now()) $sweep$);
 END
 $$;
-COMMENT ON FUNCTION end_abandoned_sessions(integer) IS 'Ends up to batch live sessions whose parties have not been together for parting_limit(), or that are past their plan''s longest duration; returns how many.';
+COMMENT ON FUNCTION end_abandoned_sessions(integer) IS
+  'Ends up to batch live sessions whose parties have not been together for parting_limit(), whose minutes and the grace after them are over, or that are past their plan''s longest duration; returns how many.';
 
 CREATE FUNCTION open_unreachable_requests(batch integer DEFAULT 500) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -37,6 +37,7 @@ CREATE TABLE ledger_transfer (
   intake_id       uuid REFERENCES intakes (id),
   actor_id        uuid,
   reason          text CHECK (length(reason) BETWEEN 1 AND 500),
+  change_id       uuid,
   created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT ledger_transfer_moves_something CHECK (debit_account <> credit_account),
   CONSTRAINT ledger_transfer_one_currency CHECK (
@@ -45,8 +46,13 @@ CREATE TABLE ledger_transfer (
     'charge', 'fee', 'refund', 'pack_sale', 'pack_refund',
     'credit_issue', 'credit_grant', 'credit_hold', 'credit_spend', 'credit_return', 'credit_withdrawal',
     'earning', 'platform_share', 'fixed_pay', 'referral', 'escalation',
-    'transfer', 'reversal', 'contest', 'dispute', 'dispute_won', 'dispute_lost', 'receivable', 'correction')),
-  CONSTRAINT ledger_transfer_grant_is_explained CHECK (kind <> 'credit_grant' OR num_nonnulls(actor_id, reason) = 2)
+    'transfer', 'netting', 'reversal', 'contest', 'dispute', 'dispute_won', 'dispute_lost', 'receivable', 'correction')),
+  CONSTRAINT ledger_transfer_grant_is_explained CHECK (kind <> 'credit_grant' OR num_nonnulls(actor_id, reason) = 2),
+  CONSTRAINT ledger_transfer_grant_is_audited CHECK ((kind = 'credit_grant') = (change_id IS NOT NULL)),
+  CONSTRAINT ledger_transfer_netting_is_one_mechanics CHECK (
+    kind <> 'netting' OR intake_id IS NOT NULL AND debit_account ~ '^mechanic:[^:]+:payable$'
+      AND credit_account = regexp_replace(debit_account, ':payable$', ':receivable')
+      AND key ~ ('^payout:[0-9a-f-]{36}:netting:' || intake_id || '$'))
 );
 CREATE INDEX ledger_transfer_by_debit ON ledger_transfer (debit_account, id);
 CREATE INDEX ledger_transfer_by_credit ON ledger_transfer (credit_account, id);
@@ -55,6 +61,7 @@ CREATE INDEX ledger_transfer_by_statement_subject ON ledger_transfer (statement_
   WHERE debit_account = 'stripe' OR credit_account = 'stripe' OR debit_account = 'disputed' OR credit_account = 'disputed';
 CREATE INDEX ledger_transfer_owed ON ledger_transfer (intake_id)
   WHERE debit_account LIKE 'mechanic:%:receivable' OR credit_account LIKE 'mechanic:%:receivable';
+CREATE INDEX ledger_transfer_netting ON ledger_transfer (split_part(key, ':', 2)) WHERE kind = 'netting';
 COMMENT ON TABLE ledger_transfer IS
   'The ledger: each row moves one amount from one account to another. Rows are never changed, a correction is a new row.';
 COMMENT ON COLUMN ledger_transfer.key IS 'Names the booking; a second one with the same key is refused.';
@@ -66,6 +73,7 @@ COMMENT ON COLUMN ledger_transfer.kind IS 'Its flow in payments/ledger/accounts.
 COMMENT ON COLUMN ledger_transfer.intake_id IS 'The intake that it concerns; its session has the same id, but money may come for an intake that never becomes a session.';
 COMMENT ON COLUMN ledger_transfer.actor_id IS 'The user (sub) who had it booked, if a user did.';
 COMMENT ON COLUMN ledger_transfer.reason IS 'The reason of a booking by hand, in the operator''s words.';
+COMMENT ON COLUMN ledger_transfer.change_id IS 'For a grant of credits, its row in admin_changes, which its trigger writes.';
 COMMENT ON COLUMN ledger_transfer.created_at IS 'When, by the database''s clock.';
 CREATE TRIGGER ledger_transfer_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transfer
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
@@ -166,7 +174,8 @@ BEGIN
   INSERT INTO settlements_due (session_id)
   SELECT i.id FROM intakes i
    WHERE i.id = NEW.id AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0
-                            OR EXISTS (SELECT FROM quotes q WHERE q.approved_session_id = NEW.id));
+                            OR EXISTS (SELECT FROM quotes q WHERE q.approved_session_id = NEW.id)
+                            OR EXISTS (SELECT FROM session_extensions x WHERE x.session_id = NEW.id AND x.status = 'running'));
   RETURN NULL;
 END
 $$;
@@ -324,6 +333,7 @@ DECLARE
   source text;
 BEGIN
   IF TG_OP = 'INSERT' THEN
+    PERFORM FROM customers c JOIN intakes i ON i.customer_id = c.id WHERE i.id = NEW.session_id FOR SHARE OF c; -- see below
     PERFORM check_escalation(NEW);
   ELSIF (NEW.note IS DISTINCT FROM OLD.note OR NEW.description IS DISTINCT FROM OLD.description)
     AND num_nonnulls(NEW.note, NEW.description) = 0
@@ -340,6 +350,11 @@ BEGIN
     END IF;
     PERFORM check_quote_move(OLD, NEW);
   END IF;
+  IF num_nonnulls(NEW.note, NEW.description) > 0 AND EXISTS (
+       SELECT FROM intakes i JOIN customers c ON c.id = i.customer_id WHERE i.id = NEW.session_id AND c.erased_at IS NOT NULL) THEN
+    NEW.note := NULL; -- what is said of a customer whose data was erased is not kept
+    NEW.description := NULL;
+  END IF;
   INSERT INTO quote_events (quote_id, occurred_at, actor, actor_id, from_status, to_status, amount_cents)
   VALUES (NEW.id, at, coalesce(NEW.actor, 'db:' || session_user), NEW.actor_id, source, NEW.status, NEW.amount_cents);
   PERFORM emit_event('quote.' || NEW.status, jsonb_build_object(
@@ -351,7 +366,7 @@ BEGIN
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION quotes_guard() IS 'Refuses what the checks refuse, sets times, writes the audit row and the event.';
+COMMENT ON FUNCTION quotes_guard() IS 'Refuses what the checks refuse, keeps no words about a customer whose data was erased, sets times, writes the audit row and the event.';
 CREATE TRIGGER quotes_guard BEFORE INSERT OR UPDATE ON quotes FOR EACH ROW EXECUTE FUNCTION quotes_guard();
 
 CREATE FUNCTION quotes_forget() RETURNS trigger
@@ -365,11 +380,3 @@ $$;
 COMMENT ON FUNCTION quotes_forget() IS 'Removes the words from the quotes of a customer whose data is erased.';
 CREATE TRIGGER quotes_forget AFTER UPDATE OF erased_at ON customers FOR EACH ROW
   WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION quotes_forget();
-
-CREATE FUNCTION withdrawn_payments(of_user uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
-  SELECT count(*) FROM customers c JOIN sessions s ON s.customer_id = c.id JOIN intakes i ON i.id = s.id
-   WHERE c.user_id = of_user AND i.funding = 'card' AND s.ended_at > now() - interval '24 hours'
-     AND (s.end_reason = 'withdrawn' OR s.end_reason = 'no_show' AND s.absent IN ('customer', 'both'))
-$$;
-COMMENT ON FUNCTION withdrawn_payments(uuid) IS
-  'How many requests a customer paid by card and gave up in 24 hours, withdrawn or not come to: each is refunded, and Stripe keeps its fee. With withdrawn_payments_per_day of them (the settings table, else 3) they cannot pay by card.';

@@ -4,7 +4,7 @@
 
 CREATE TABLE checkouts (
   id                        uuid PRIMARY KEY,
-  kind                      text NOT NULL CHECK (kind IN ('intake', 'pack')),
+  kind                      text NOT NULL CHECK (kind IN ('intake', 'pack', 'extension')),
   user_id                   uuid NOT NULL,
   intake_id                 uuid UNIQUE REFERENCES intakes (id),
   pack_code                 text REFERENCES credit_packs (code),
@@ -31,11 +31,17 @@ CREATE TABLE checkouts (
   asks_tax_id               boolean NOT NULL DEFAULT switch_setting('stripe_tax_ids'),
   makes_invoice             boolean NOT NULL DEFAULT switch_setting('stripe_invoices'),
   tax_cents                 integer CHECK (tax_cents BETWEEN 0 AND amount_cents),
+  processing_since          timestamptz,
+  late_since                timestamptz,
+  late_answer               text CHECK (late_answer IN ('start', 'give_back')),
   CONSTRAINT checkouts_buy_one_thing CHECK (CASE kind
     WHEN 'intake' THEN num_nonnulls(intake_id, request_hash) = 2 AND num_nonnulls(pack_code, credits) = 0
+    WHEN 'extension' THEN intake_id IS NOT NULL
+                          AND num_nonnulls(request_hash, pack_code, credits, signed_name, waiver_version) = 0
     WHEN 'pack' THEN num_nonnulls(pack_code, credits) = 2
                      AND num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0 END),
   CONSTRAINT checkouts_signature_is_complete CHECK ((signed_name IS NULL) = (waiver_version IS NULL)),
+  CONSTRAINT checkouts_answers_were_asked CHECK (late_answer IS NULL OR late_since IS NOT NULL),
   CONSTRAINT checkouts_status_known CHECK (status IN ('open', 'processing', 'paid', 'failed', 'expired', 'unfulfillable')),
   CONSTRAINT checkouts_paid_at_stripe CHECK (status NOT IN ('processing', 'paid', 'unfulfillable') OR stripe_session_id IS NOT NULL)
 );
@@ -43,13 +49,15 @@ CREATE UNIQUE INDEX checkouts_one_intake_at_once ON checkouts (user_id)
   WHERE kind = 'intake' AND status IN ('open', 'processing');
 CREATE UNIQUE INDEX checkouts_one_offer_of_a_pack ON checkouts (user_id, pack_code) WHERE kind = 'pack' AND status = 'open';
 CREATE INDEX checkouts_packs ON checkouts (user_id) WHERE kind = 'pack' AND status = 'paid';
+CREATE INDEX checkouts_given_back ON checkouts (user_id) WHERE late_answer = 'give_back';
+CREATE INDEX checkouts_minutes ON checkouts (user_id) WHERE kind = 'extension' AND status IN ('paid', 'unfulfillable');
 CREATE INDEX checkouts_unfinished ON checkouts (checked_at) WHERE status IN ('open', 'processing');
 CREATE INDEX checkouts_fee_due ON checkouts (coalesce(fee_due_at, created_at))
   WHERE fee_booked_at IS NULL AND status IN ('paid', 'unfulfillable');
 CREATE INDEX checkouts_refunds_due ON checkouts (refunds_due_at) WHERE refunds_due_at IS NOT NULL;
 COMMENT ON TABLE checkouts IS
   'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
-COMMENT ON COLUMN checkouts.kind IS 'The purchase: intake or pack.';
+COMMENT ON COLUMN checkouts.kind IS 'The purchase: intake, pack, or extension (minutes for a talk, whose intake is intake_id).';
 COMMENT ON COLUMN checkouts.user_id IS 'The sub of the customer''s token.';
 COMMENT ON COLUMN checkouts.pack_code IS 'The pack, if the purchase is one.';
 COMMENT ON COLUMN checkouts.credits IS 'The credits of the pack when it was offered.';
@@ -80,12 +88,48 @@ COMMENT ON COLUMN checkouts.reckons_tax IS 'Whether Stripe Tax reckons the tax w
 COMMENT ON COLUMN checkouts.asks_tax_id IS 'Whether the page asks businesses for their tax id (stripe_tax_ids).';
 COMMENT ON COLUMN checkouts.makes_invoice IS 'Whether Stripe makes an invoice of the payment (stripe_invoices).';
 COMMENT ON COLUMN checkouts.tax_cents IS 'The tax within the price, as Stripe reckoned it; null: not yet paid, or without Stripe Tax.';
+COMMENT ON COLUMN checkouts.processing_since IS 'When we learned that its customer had paid, and the bank not yet confirmed it.';
+COMMENT ON COLUMN checkouts.late_since IS
+  'When the money came, if that was so late that the customer is asked whether the session shall start now; it is processing until then.';
+COMMENT ON COLUMN checkouts.late_answer IS 'What the customer said: start, or give_back.';
 GRANT SELECT,
       INSERT (id, kind, user_id, intake_id, pack_code, credits, title, amount_cents, currency, request_hash,
               signed_name, waiver_version, idempotency_key),
       UPDATE (idempotency_key, stripe_session_id, stripe_payment_intent_id, url, status, checked_at, fee_due_at,
-              fee_booked_at, refunds_due_at, tax_cents)
+              fee_booked_at, refunds_due_at, tax_cents, processing_since, late_since, late_answer)
   ON checkouts TO autodoctor_app;
+
+CREATE FUNCTION late_answer_time() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT make_interval(hours => number_setting('late_answer_hours', 24))
+$$;
+COMMENT ON FUNCTION late_answer_time() IS 'How long a customer whose payment came late may take to say what shall become of it.';
+
+CREATE FUNCTION comes_late(paid checkouts) RETURNS boolean LANGUAGE sql STABLE AS $$
+  -- whoever has a session, or goes to pay for another one, is there: nobody has to be asked
+  SELECT paid.kind = 'intake'
+     AND clock_timestamp() > least(paid.processing_since, paid.expires_at) + seconds_setting('late_payment_seconds', 3600)
+     AND NOT EXISTS (SELECT FROM intakes i WHERE i.id = paid.intake_id AND i.scheduled_for > clock_timestamp())
+     AND NOT EXISTS (SELECT FROM intakes i JOIN sessions s ON s.customer_id = i.customer_id
+                      WHERE i.id = paid.intake_id AND s.ended_at IS NULL)
+     AND NOT EXISTS (SELECT FROM checkouts o
+                      WHERE o.user_id = paid.user_id AND o.id <> paid.id AND o.kind = 'intake' AND o.status IN ('open', 'processing'))
+$$;
+COMMENT ON FUNCTION comes_late(checkouts) IS
+  'Whether its money comes so late that the customer may be gone: an hour (late_payment_seconds) after they paid, or after the page closed.';
+
+-- In plpgsql, as minutes come later.
+CREATE FUNCTION withdrawn_payments(of_user uuid) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT count(*) FROM customers c JOIN sessions s ON s.customer_id = c.id JOIN intakes i ON i.id = s.id
+           WHERE c.user_id = of_user AND i.funding = 'card' AND s.ended_at > now() - interval '24 hours'
+             AND (s.end_reason = 'withdrawn' OR s.end_reason = 'no_show' AND s.absent IN ('customer', 'both')))
+       + (SELECT count(*) FROM checkouts b
+           WHERE b.user_id = of_user AND b.late_answer = 'give_back' AND b.late_since > now() - interval '24 hours')
+       + minutes_given_up(of_user);
+END
+$$;
+COMMENT ON FUNCTION withdrawn_payments(uuid) IS
+  'How many payments by card a customer gave up in 24 hours: requests withdrawn, not come to, or given back when the money came late, and minutes not used: each is refunded, and Stripe keeps its fee. With withdrawn_payments_per_day of them (the settings table, else 3) they cannot pay by card.';
 
 CREATE FUNCTION checkouts_know_the_address() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -106,7 +150,7 @@ CREATE FUNCTION checkout_may_move(source text, target text) RETURNS boolean LANG
   SELECT CASE source
     WHEN 'open' THEN target IN ('processing', 'paid', 'failed', 'expired', 'unfulfillable')
     WHEN 'processing' THEN target IN ('paid', 'failed', 'unfulfillable')
-    WHEN 'failed' THEN target IN ('paid', 'unfulfillable')
+    WHEN 'failed' THEN target IN ('processing', 'paid', 'unfulfillable')
     WHEN 'expired' THEN target IN ('processing', 'paid', 'failed', 'unfulfillable')
     ELSE false END
 $$;

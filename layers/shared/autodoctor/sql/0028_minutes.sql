@@ -1,48 +1,7 @@
--- Minutes that count: a talk has the minutes that were paid for, a grace, and then the sweep ends it by the verdict.
+-- More minutes for a talk that is live; session_minutes() is the clock.
 --
--- They count from the start, the first instant at which both were there, and go on whatever follows: one clock that both
--- parties can read. An intake keeps them, like its price. One from before has none, and is ended at its plan's maximum.
-
-ALTER TABLE intakes ADD COLUMN included_minutes integer;
-ALTER TABLE intakes ADD CONSTRAINT intakes_include_what_may_be CHECK (included_minutes BETWEEN 1 AND max_minutes);
-COMMENT ON COLUMN intakes.included_minutes IS
-  'The plan''s at that moment: after that many minutes the talk ends, unless it is extended. Null: only max_minutes ends it, as of intakes from before this was kept.';
-
-CREATE FUNCTION minutes_grace() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  SELECT seconds_setting('minutes_grace_seconds', 60)
-$$;
-COMMENT ON FUNCTION minutes_grace() IS 'How long a talk goes on once its minutes are over: the settings table (minutes_grace_seconds), then 60 seconds.';
-
-CREATE FUNCTION payment_grace() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  SELECT seconds_setting('payment_grace_seconds', 300)
-$$;
-COMMENT ON FUNCTION payment_grace() IS
-  'How long a talk goes on once its minutes are over while more are being paid for by card: the settings table (payment_grace_seconds), then 5 minutes.';
-
--- More minutes for a talk that is live. What a customer pays for them is an intake of its own, with the extension's id
--- and no session: so each has its payment, its settlement and its refund, by the code that all payments have.
-
-CREATE FUNCTION are_minute_packs(packs jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE jsonb_typeof(packs) WHEN 'array' THEN coalesce((
-           SELECT bool_and(coalesce((p ->> 'code') ~ '^[a-z][a-z0-9_-]{0,39}$'
-                                    AND (p ->> 'minutes')::integer BETWEEN 1 AND 1440
-                                    AND (p ->> 'price_cents')::integer BETWEEN 50 AND 99999999
-                                    AND (p ->> 'credits')::integer BETWEEN 0 AND 10000, false))
-                  AND count(*) = count(DISTINCT p ->> 'code')
-             FROM jsonb_array_elements(packs) AS p), true) ELSE false END
-$$;
-COMMENT ON FUNCTION are_minute_packs(jsonb) IS 'Whether this is what plans.minute_packs may hold: a list of packs, each with a code of its own.';
-
-ALTER TABLE plans ADD COLUMN minute_packs jsonb NOT NULL DEFAULT '[]' CHECK (are_minute_packs(minute_packs));
-COMMENT ON COLUMN plans.minute_packs IS
-  'By what a talk of this plan can be extended: a list of {code, minutes, price_cents, credits}; credits of 0: by card only.';
-GRANT INSERT (minute_packs), UPDATE (minute_packs) ON plans TO autodoctor_app;
-UPDATE plans p SET minute_packs = sold.packs
-  FROM (VALUES
-    ('quick', '[{"code": "m15", "minutes": 15, "price_cents": 599, "credits": 1}]'::jsonb),
-    ('standard', '[{"code": "m15", "minutes": 15, "price_cents": 999, "credits": 1}, {"code": "m30", "minutes": 30, "price_cents": 1899, "credits": 2}]'),
-    ('diagnostic', '[{"code": "m15", "minutes": 15, "price_cents": 1299, "credits": 2}, {"code": "m30", "minutes": 30, "price_cents": 2399, "credits": 3}]')
-  ) AS sold (code, packs) WHERE p.code = sold.code;
+-- What a customer pays for them is an intake of its own, with the extension's id and no session: so each has its payment,
+-- its settlement and its refund, by the code that all payments have.
 
 CREATE TABLE session_extensions (
   id            uuid PRIMARY KEY DEFAULT new_id(),
@@ -105,97 +64,6 @@ COMMENT ON FUNCTION session_extensions_guard() IS 'Keeps what was asked for, and
 CREATE TRIGGER session_extensions_guard BEFORE UPDATE ON session_extensions
   FOR EACH ROW EXECUTE FUNCTION session_extensions_guard();
 
--- plpgsql, so that each call has a snapshot of its own: the caller may have waited for the session's lock.
-CREATE FUNCTION session_minutes(session sessions, OUT included integer, OUT extended integer, OUT ends_at timestamptz,
-                                OUT grace_ends_at timestamptz)
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-  longest timestamptz;
-  is_being_paid boolean;
-BEGIN
-  SELECT i.included_minutes, session.started_at + make_interval(mins => i.max_minutes) INTO included, longest
-    FROM intakes i WHERE i.id = session.id;
-  SELECT coalesce(sum(x.minutes) FILTER (WHERE x.status = 'running'), 0),
-         coalesce(bool_or(x.status = 'agreed' AND EXISTS (
-           SELECT FROM checkouts c WHERE c.intake_id = x.id AND c.status IN ('open', 'processing'))), false)
-    INTO extended, is_being_paid
-    FROM session_extensions x WHERE x.session_id = session.id;
-  IF included IS NOT NULL THEN
-    ends_at := least(session.started_at + make_interval(mins => included + extended), longest);
-    grace_ends_at := least(ends_at + CASE WHEN is_being_paid THEN greatest(minutes_grace(), payment_grace()) ELSE minutes_grace() END,
-                           longest);
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION session_minutes(sessions) IS
-  'The minutes of a session that were included, and those that were paid for in addition; when they are over, and when the grace after them is, which is longer while a card payment for more is under way. Never past its plan''s longest duration; no instants before it has started, or where no minutes were agreed.';
-
-CREATE OR REPLACE FUNCTION end_abandoned_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
-BEGIN
-  RETURN sweep_each(ARRAY(
-    SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
-     WHERE s.ended_at IS NULL AND s.status = 'live'
-       AND (s.parted_at <= now() - parting_limit()
-            OR s.started_at <= now() - make_interval(mins => i.max_minutes)
-            OR (session_minutes(s)).grace_ends_at <= now())
-     ORDER BY s.customer_id LIMIT batch
-       FOR NO KEY UPDATE OF s SKIP LOCKED),
-    $sweep$ SELECT conclude_session(s, 'system:expire-orphans', NULL) FROM sessions s JOIN intakes i ON i.id = s.id
-             WHERE s.id = $1 AND s.status = 'live'
-               AND (s.parted_at <= now() - parting_limit()
-                    OR s.started_at <= now() - make_interval(mins => i.max_minutes)
-                    OR (session_minutes(s)).grace_ends_at <= now()) $sweep$);
-END
-$$;
-COMMENT ON FUNCTION end_abandoned_sessions(integer) IS
-  'Ends up to batch live sessions whose parties have not been together for parting_limit(), whose minutes and the grace after them are over, or that are past their plan''s longest duration; returns how many.';
-
-CREATE OR REPLACE VIEW alert_stuck_live AS
-  SELECT s.id AS session_id,
-         CASE WHEN o.at < now() - 6 * health_setting('overdue_seconds_max') * interval '1 second'
-              THEN 'critical' ELSE 'warning' END AS severity,
-         o.at AS since, s.started_at, s.parted_at, i.max_minutes
-    FROM sessions s CROSS JOIN LATERAL (SELECT * FROM intakes r WHERE r.id = s.id LIMIT 1) AS i
-         CROSS JOIN LATERAL (SELECT least(s.parted_at + parting_limit(), (session_minutes(s)).grace_ends_at,
-                                          s.started_at + make_interval(mins => i.max_minutes)) AS at) AS o
-   WHERE s.ended_at IS NULL AND s.status = 'live'
-     AND o.at < now() - health_setting('overdue_seconds_max') * interval '1 second';
-COMMENT ON VIEW alert_stuck_live IS
-  'Live sessions that the sweep should have ended (parting_limit() after the parties left, after their minutes and the grace, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since is when it should have. Critical from 6 times that limit on.';
-
--- What the system says.
-
-CREATE OR REPLACE FUNCTION note_words(what text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT CASE what
-    WHEN 'accepted'          THEN 'A mechanic has accepted the request.'
-    WHEN 'released'          THEN 'The mechanic gave the request back. It is in the queue again, at its old place.'
-    WHEN 'replaced'          THEN 'The customer asked for another mechanic. The request is at the head of the queue.'
-    WHEN 'reply_late'        THEN 'The mechanic has not written yet. The customer may wait, or ask for another mechanic.'
-    WHEN 'mechanic_absent'   THEN 'The mechanic did not come. The request is in the queue again, at its old place.'
-    WHEN 'customer_joined'   THEN 'The customer is here.'
-    WHEN 'mechanic_joined'   THEN 'The mechanic is here.'
-    WHEN 'customer_left'     THEN 'The customer has left.'
-    WHEN 'mechanic_left'     THEN 'The mechanic has left.'
-    WHEN 'customer_lost'     THEN 'The customer''s connection was lost.'
-    WHEN 'mechanic_lost'     THEN 'The mechanic''s connection was lost.'
-    WHEN 'started'           THEN 'Both are here. The consultation has begun.'
-    WHEN 'call_began'        THEN 'The call has begun.'
-    WHEN 'call_ended'        THEN 'The call is over.'
-    WHEN 'minutes_5'         THEN 'Less than five minutes are left.'
-    WHEN 'minutes_1'         THEN 'Less than a minute is left. A minute after that the consultation ends by itself.'
-    WHEN 'extension_asked'    THEN 'The customer asks for more minutes. The mechanic may agree or decline.'
-    WHEN 'extension_agreed'   THEN 'The mechanic agrees to more minutes. They are added once they are paid for.'
-    WHEN 'extension_declined' THEN 'The mechanic has no more minutes to give.'
-    WHEN 'extension_lapsed'   THEN 'No minutes were added: they could not be paid for.'
-    WHEN 'extension_began'    THEN 'Minutes were added: the consultation goes on.'
-    WHEN 'ended_by_customer' THEN 'The customer ended the consultation.'
-    WHEN 'ended_by_mechanic' THEN 'The mechanic ended the consultation.'
-    WHEN 'ended_by_admin'    THEN 'An operator ended the consultation.'
-    WHEN 'ended_by_system'   THEN 'The consultation was ended, as one side was away for too long or its time was over.'
-    WHEN 'expired'           THEN 'The request has expired: no mechanic could take it in time.'
-  END
-$$;
-
 CREATE TABLE minute_words (
   session_id  uuid NOT NULL REFERENCES sessions (id),
   minutes     integer NOT NULL CHECK (minutes IN (5, 1)),
@@ -240,10 +108,24 @@ $$;
 COMMENT ON FUNCTION tell_minutes(integer) IS
   'Says in up to batch rooms that five minutes, or one, are left at most, each once; returns in how many.';
 
+-- Minutes that are paid and wait to be used count too: all of a talk's may be given up at once, with its end.
+CREATE FUNCTION minutes_given_up(of_user uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT count(*) FROM checkouts c JOIN session_extensions x ON x.intake_id = c.intake_id JOIN sessions s ON s.id = x.session_id
+   WHERE c.user_id = of_user AND c.kind = 'extension' AND c.status IN ('paid', 'unfulfillable')
+     AND CASE WHEN s.ended_at IS NULL THEN NOT (
+                     x.status = 'running'
+                     AND s.started_at + make_interval(mins => x.starts_after, secs => min_billable_seconds()) <= clock_timestamp())
+              ELSE s.ended_by = 'customer' AND s.ended_at > now() - interval '24 hours' AND NOT (
+                     x.status = 'running' AND s.status = 'completed'
+                     AND s.started_at + make_interval(mins => x.starts_after, secs => s.min_billable_seconds) <= s.ended_at) END
+$$;
+COMMENT ON FUNCTION minutes_given_up(uuid) IS
+  'How many extensions a customer paid by card in 24 hours and did not use, because they ended the talk before or wanted another pack; those of a talk that is live, as long as they are not used.';
+
 -- Asking for more minutes, agreeing, and paying. Each locks the session, so the end comes before or after.
 
 CREATE FUNCTION ask_extension(of_session uuid, by_user uuid, wanted_pack text, paid_with text)
-RETURNS TABLE (outcome text, extension_id uuid, session_status text, unpublished json)
+RETURNS TABLE (outcome text, extension_id uuid, session_status text, withdrawn bigint, unpublished json)
 LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -274,6 +156,7 @@ BEGIN
     INTO offered FROM plans l, jsonb_array_elements(l.minute_packs) AS p
    WHERE l.code = agreed.plan_code AND p ->> 'code' = wanted_pack;
   clock := session_minutes(session);
+  withdrawn := withdrawn_payments(by_user);
   outcome := CASE
     WHEN session.status <> 'live' THEN 'not_live'
     WHEN offered.minutes IS NULL THEN 'unknown_pack'
@@ -281,6 +164,7 @@ BEGIN
     WHEN clock.included IS NULL THEN 'no_minutes'
     WHEN clock.included + clock.extended + offered.minutes > agreed.max_minutes THEN 'too_long'
     WHEN EXISTS (SELECT FROM checkouts c WHERE c.intake_id = open_one.id AND c.status = 'processing') THEN 'processing'
+    WHEN paid_with = 'card' AND withdrawn >= number_setting('withdrawn_payments_per_day', 3) THEN 'withdrawn'
     WHEN paid_with = 'credit' AND offered.credits > coalesce((
            SELECT b.balance - frozen_credits(b.user_id) FROM credit_balances b WHERE b.user_id = by_user), 0) THEN 'too_few_credits'
     ELSE 'asked' END;
@@ -345,6 +229,7 @@ BEGIN
   SELECT * INTO asked FROM session_extensions x WHERE x.id = of_extension AND x.session_id = of_session FOR NO KEY UPDATE;
   session_status := session.status;
   outcome := CASE
+    WHEN agrees AND NOT EXISTS (SELECT FROM mechanics m WHERE m.user_id = by_user AND m.status = 'active') THEN 'suspended'
     WHEN asked.id IS NULL THEN 'unknown'
     WHEN asked.status = 'asked' AND session.status = 'live' THEN 'answered'
     WHEN asked.status = CASE WHEN agrees THEN 'agreed' ELSE 'declined' END OR agrees AND asked.status = 'running' THEN 'repeated'
@@ -382,17 +267,6 @@ COMMENT ON FUNCTION answer_extension(uuid, uuid, uuid, boolean) IS
   'The mechanic agrees to an extension, or declines it: one by credits begins at once, one by card waits for its payment. Returns answered, repeated (the same again), or why not; no row if the session is not this mechanic''s.';
 
 -- By card: a page at Stripe of its own, in another tab, while the talk goes on.
-
-ALTER TABLE checkouts DROP CONSTRAINT checkouts_kind_check;
-ALTER TABLE checkouts ADD CONSTRAINT checkouts_kind_check CHECK (kind IN ('intake', 'pack', 'extension'));
-ALTER TABLE checkouts DROP CONSTRAINT checkouts_buy_one_thing;
-ALTER TABLE checkouts ADD CONSTRAINT checkouts_buy_one_thing CHECK (CASE kind
-  WHEN 'intake' THEN num_nonnulls(intake_id, request_hash) = 2 AND num_nonnulls(pack_code, credits) = 0
-  WHEN 'extension' THEN intake_id IS NOT NULL
-                        AND num_nonnulls(request_hash, pack_code, credits, signed_name, waiver_version) = 0
-  WHEN 'pack' THEN num_nonnulls(pack_code, credits) = 2
-                   AND num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0 END);
-COMMENT ON COLUMN checkouts.kind IS 'The purchase: intake, pack, or extension (minutes for a talk, whose intake is intake_id).';
 
 CREATE FUNCTION extension_checkout(of_session uuid, of_extension uuid, by_user uuid, checkout uuid) RETURNS SETOF checkouts
 LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -471,157 +345,8 @@ CREATE TRIGGER extension_settlements_append_only BEFORE UPDATE OR DELETE OR TRUN
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT, INSERT (extension_id, outcome, facts) ON extension_settlements TO autodoctor_app;
 
-ALTER TABLE payouts ADD COLUMN extension_id uuid UNIQUE REFERENCES session_extensions (id);
-ALTER TABLE payouts DROP CONSTRAINT payouts_kind_check;
-ALTER TABLE payouts ADD CONSTRAINT payouts_kind_check CHECK (kind IN ('session', 'referral', 'escalation', 'extension'));
-ALTER TABLE payouts ADD CONSTRAINT payouts_extension_names_it CHECK ((kind = 'extension') = (extension_id IS NOT NULL));
-ALTER TABLE payouts DROP CONSTRAINT payouts_once;
-CREATE UNIQUE INDEX payouts_once ON payouts (session_id, kind) WHERE extension_id IS NULL;
-ALTER TABLE payouts ADD COLUMN intake_id uuid GENERATED ALWAYS AS (coalesce(extension_id, session_id)) STORED;
-CREATE INDEX payouts_by_intake ON payouts (intake_id);
-COMMENT ON COLUMN payouts.intake_id IS 'The intake whose payment it is a part of: the extension''s, else the session''s.';
-ALTER TABLE payouts DROP COLUMN settled_outcome;
-ALTER TABLE payouts ADD COLUMN settled_outcome text GENERATED ALWAYS AS (CASE WHEN kind IN ('session', 'referral') THEN 'pay' END) STORED;
-ALTER TABLE payouts ADD COLUMN extension_outcome text GENERATED ALWAYS AS (CASE kind WHEN 'extension' THEN 'pay' END) STORED;
-ALTER TABLE payouts ADD CONSTRAINT payouts_of_a_paying_session
-  FOREIGN KEY (session_id, settled_outcome) REFERENCES settlements (session_id, outcome);
+ALTER TABLE payouts ADD FOREIGN KEY (extension_id) REFERENCES session_extensions (id);
 ALTER TABLE payouts ADD CONSTRAINT payouts_of_a_used_extension
   FOREIGN KEY (extension_id, extension_outcome) REFERENCES extension_settlements (extension_id, outcome);
-COMMENT ON COLUMN payouts.kind IS
-  'Earned by holding the session (session), by minutes that were added to it (extension), by referring its customer (referral), or by escalating it to the workshop whose quote was approved (escalation).';
-COMMENT ON COLUMN payouts.extension_id IS 'The extension whose minutes earned it; its session is session_id. Null for every other kind.';
-COMMENT ON COLUMN payouts.settled_outcome IS 'The settlement that its session must have; null: any.';
-COMMENT ON COLUMN payouts.extension_outcome IS 'The settlement that its extension must have.';
-GRANT INSERT (extension_id) ON payouts TO autodoctor_app;
-
-ALTER TABLE refunds DROP CONSTRAINT refunds_kind_check;
-ALTER TABLE refunds ADD CONSTRAINT refunds_kind_check CHECK (kind IN ('session', 'contest', 'unfulfillable', 'extension'));
-ALTER TABLE refunds ADD COLUMN extension_id uuid GENERATED ALWAYS AS (CASE kind WHEN 'extension' THEN intake_id END) STORED;
-ALTER TABLE refunds ADD COLUMN extension_outcome text GENERATED ALWAYS AS (CASE kind WHEN 'extension' THEN 'refund' END) STORED;
 ALTER TABLE refunds ADD CONSTRAINT refunds_of_an_unused_extension
   FOREIGN KEY (extension_id, extension_outcome) REFERENCES extension_settlements (extension_id, outcome);
-COMMENT ON COLUMN refunds.intake_id IS 'The intake that was paid; a session, or an extension, has its intake''s id.';
-COMMENT ON COLUMN refunds.kind IS
-  'session: it was cancelled or expired; contest: an admin decided that all or part of the price goes back; extension: its minutes were not used; unfulfillable: the payment never became a session, or minutes of one.';
-COMMENT ON COLUMN refunds.extension_id IS 'For an extension''s refund, the extension.';
-COMMENT ON COLUMN refunds.extension_outcome IS 'The settlement that its extension must have.';
-
-CREATE OR REPLACE FUNCTION settlement_is_due() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-  INSERT INTO settlements_due (session_id)
-  SELECT i.id FROM intakes i
-   WHERE i.id = NEW.id AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0
-                            OR EXISTS (SELECT FROM quotes q WHERE q.approved_session_id = NEW.id)
-                            OR EXISTS (SELECT FROM session_extensions x WHERE x.session_id = NEW.id AND x.status = 'running'));
-  RETURN NULL;
-END
-$$;
-
-CREATE OR REPLACE FUNCTION hold_disputed_credits(of_user uuid) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-  missing bigint; -- credits of disputed or lost packs that have been spent
-BEGIN
-  IF NOT EXISTS (SELECT FROM checkouts c JOIN stripe_disputes d ON d.payment_intent_id = c.stripe_payment_intent_id
-                  WHERE c.user_id = of_user AND c.kind = 'pack' AND c.status = 'paid') THEN
-    RETURN;
-  END IF;
-  PERFORM FROM credit_balances b WHERE b.user_id = of_user FOR UPDATE; -- nobody spends meanwhile
-  missing := greatest(frozen_credits(of_user) - coalesce((SELECT b.balance FROM credit_balances b WHERE b.user_id = of_user), 0), 0)
-    + coalesce((
-      SELECT sum(l.part - coalesce((SELECT sum(t.amount) FROM ledger_transfer t
-                                     WHERE t.debit_account = 'customer:' || of_user || ':credits' AND t.kind = 'credit_withdrawal'
-                                       AND (t.key = l.base || ':credits' OR starts_with(t.key, l.base || ':repaid:'))), 0))
-        FROM checkouts c JOIN losses l ON l.payment_intent_id = c.stripe_payment_intent_id
-       WHERE c.user_id = of_user AND c.kind = 'pack' AND l.kind = 'dispute' AND l.booked = 'split'), 0);
-  WITH spent AS MATERIALIZED (
-    -- the newest first; what has come back was not spent
-    SELECT i.id, coalesce(sum(i.credits) OVER (ORDER BY i.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
-                   < missing AS doubtful
-      FROM customers c JOIN intakes i ON i.customer_id = c.id
-      LEFT JOIN session_extensions x ON x.intake_id = i.id
-      LEFT JOIN extension_settlements e ON e.extension_id = x.id
-      JOIN sessions s ON s.id = coalesce(x.session_id, i.id)
-     WHERE c.user_id = of_user AND i.funding = 'credit' AND (s.ended_at IS NULL OR s.status = 'completed')
-       AND e.outcome IS DISTINCT FROM 'return'
-       AND NOT EXISTS (SELECT FROM contests k WHERE k.session_id = i.id AND k.outcome = 'all')
-  ), released AS (
-    UPDATE payout_holds h SET released_at = clock_timestamp()
-      FROM spent JOIN payouts p ON p.intake_id = spent.id
-     WHERE NOT spent.doubtful AND h.payout_id = p.id AND h.reason = 'disputed_credits' AND h.released_at IS NULL
-  )
-  INSERT INTO payout_holds (payout_id, reason)
-  SELECT p.id, 'disputed_credits' FROM spent JOIN payouts p ON p.intake_id = spent.id
-   WHERE spent.doubtful AND p.state IN ('due', 'held', 'sending', 'failed')
-  ON CONFLICT (payout_id, reason) DO NOTHING; -- an admin's release stands
-END
-$$;
-
-CREATE OR REPLACE FUNCTION payouts_begin_held() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-  -- the row's lock makes a suspension that is under way, or another escalation, come before or after, never beside
-  PERFORM FROM mechanics m WHERE m.id = NEW.mechanic_id FOR NO KEY UPDATE;
-  IF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.mechanic_id AND m.status = 'suspended') THEN
-    PERFORM hold_payout(NEW.id, 'suspended');
-  END IF;
-  IF destination_is_new(NEW.mechanic_id) THEN
-    PERFORM hold_payout(NEW.id, 'destination');
-  END IF;
-  IF NEW.kind = 'escalation' AND NOT EXISTS (
-       SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status = 'completed') THEN
-    RAISE EXCEPTION 'session % was not completed: its quote earns nobody a share', NEW.session_id USING ERRCODE = 'check_violation';
-  ELSIF NEW.kind = 'escalation' AND escalation_needs_release(NEW.session_id, NEW.amount_cents) THEN
-    PERFORM hold_payout(NEW.id, 'escalation');
-  END IF;
-  IF EXISTS (SELECT FROM contests c WHERE c.session_id = NEW.session_id AND c.outcome IS NULL) THEN
-    PERFORM hold_payout(NEW.id, 'contest');
-  END IF;
-  PERFORM hold_disputed_credits(c.user_id) FROM intakes i JOIN customers c ON c.id = i.customer_id
-    WHERE i.id = NEW.intake_id AND i.funding = 'credit';
-  RETURN NULL;
-END
-$$;
-
-CREATE OR REPLACE FUNCTION receipt_of(t ledger_transfer) RETURNS receipts LANGUAGE plpgsql STABLE AS $$
-DECLARE
-  made receipts;
-  paid checkouts;
-  upwards boolean := receipt_part(t) > 0;
-  reason text;
-BEGIN
-  made.subject := receipt_subject(t);
-  made.currency := t.currency;
-  made.intake_id := t.intake_id;
-  made.kind := CASE WHEN t.kind IN ('charge', 'pack_sale', 'credit_hold') THEN 'receipt'
-                    WHEN upwards THEN 'correction' ELSE 'credit_note' END;
-  IF t.currency = 'credit' THEN
-    made.user_id := split_part(CASE WHEN upwards THEN t.debit_account ELSE t.credit_account END, ':', 2)::uuid;
-    SELECT p.name || coalesce(': ' || x.minutes || ' more minutes', '') INTO made.title
-      FROM intakes i JOIN plans p ON p.code = i.plan_code LEFT JOIN session_extensions x ON x.id = i.id WHERE i.id = t.intake_id;
-    made.cause := CASE WHEN upwards THEN 'session' ELSE 'credits_returned' END;
-    SELECT r.id INTO made.corrects_id FROM receipts r
-     WHERE NOT upwards AND r.subject = regexp_replace(made.subject, ':credit_return$', ':credit_hold');
-  ELSE
-    paid := receipt_checkout(t);
-    made.checkout_id := paid.id;
-    made.user_id := paid.user_id;
-    made.title := paid.title;
-    IF paid.id IS NULL AND t.kind = 'charge' THEN -- paid without a page of ours
-      SELECT c.user_id, p.name INTO made.user_id, made.title
-        FROM intakes i JOIN customers c ON c.id = i.customer_id JOIN plans p ON p.code = i.plan_code WHERE i.id = t.intake_id;
-    END IF;
-    reason := CASE split_part(made.subject, ':', 1) WHEN 'refund' THEN 'refund' WHEN 'dispute' THEN 'dispute' END;
-    made.cause := CASE made.kind WHEN 'receipt' THEN CASE paid.kind WHEN 'pack' THEN 'credits' ELSE 'session' END
-                    WHEN 'credit_note' THEN coalesce(reason, 'correction')
-                    ELSE CASE reason WHEN 'refund' THEN 'refund_failed' WHEN 'dispute' THEN 'dispute_won'
-                                     ELSE 'correction' END END;
-    IF made.kind <> 'receipt' THEN
-      SELECT r.id INTO made.corrects_id FROM receipts r
-       WHERE r.checkout_id = paid.id AND r.kind = 'receipt' ORDER BY r.id LIMIT 1;
-    END IF;
-  END IF;
-  RETURN made;
-END
-$$;

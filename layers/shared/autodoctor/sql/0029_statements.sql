@@ -35,38 +35,6 @@ COMMENT ON FUNCTION netting_consents_guard() IS 'Lets a consent be withdrawn, on
 CREATE TRIGGER netting_consents_guard BEFORE UPDATE ON netting_consents
   FOR EACH ROW EXECUTE FUNCTION netting_consents_guard();
 
-ALTER TABLE payouts ADD COLUMN netted_cents bigint NOT NULL DEFAULT 0;
-COMMENT ON COLUMN payouts.netted_cents IS 'The part that paid off what the mechanic owed of other sessions, before it was sent.';
-COMMENT ON COLUMN payouts.sent_cents IS 'The transfer at Stripe: the amount earned less the parts withheld and netted by then.';
-COMMENT ON COLUMN payouts.kind IS
-  'Earned by holding the session (session), by minutes that were added to it (extension), by referring its customer (referral), by escalating it to the workshop whose quote was approved (escalation); or netted for a debt of the session that was none in the end (returned).';
-COMMENT ON COLUMN payouts.state IS
-  'As in stripe_jobs; final states are sent; reversed: sent, and all or some of it reversed at Stripe, as booked in the ledger; cancelled: never sent, because the customer got it back or it was netted.';
-ALTER TABLE payouts DROP CONSTRAINT payouts_goes_where_it_can;
-ALTER TABLE payouts ADD CONSTRAINT payouts_goes_where_it_can CHECK (
-  withheld_cents BETWEEN 0 AND amount_cents AND netted_cents BETWEEN 0 AND amount_cents AND sent_cents >= 0
-  AND reversed_cents BETWEEN 0 AND sent_cents
-  AND withheld_cents + netted_cents + sent_cents <= amount_cents + reversed_cents);
-ALTER TABLE payouts DROP CONSTRAINT payouts_cancelled_is_withheld;
-ALTER TABLE payouts ADD CONSTRAINT payouts_cancelled_has_nothing_left
-  CHECK (state <> 'cancelled' OR withheld_cents + netted_cents = amount_cents);
-ALTER TABLE payouts DROP CONSTRAINT payouts_kind_check;
-ALTER TABLE payouts ADD CONSTRAINT payouts_kind_known
-  CHECK (kind IN ('session', 'extension', 'referral', 'escalation', 'returned'));
-GRANT UPDATE (netted_cents) ON payouts TO autodoctor_app;
-
-ALTER TABLE ledger_transfer DROP CONSTRAINT ledger_transfer_kind_known;
-ALTER TABLE ledger_transfer ADD CONSTRAINT ledger_transfer_kind_known CHECK (kind IN (
-  'charge', 'fee', 'refund', 'pack_sale', 'pack_refund',
-  'credit_issue', 'credit_grant', 'credit_hold', 'credit_spend', 'credit_return', 'credit_withdrawal',
-  'earning', 'platform_share', 'fixed_pay', 'referral', 'escalation',
-  'transfer', 'netting', 'reversal', 'contest', 'dispute', 'dispute_won', 'dispute_lost', 'receivable', 'correction'));
-ALTER TABLE ledger_transfer ADD CONSTRAINT ledger_transfer_netting_is_one_mechanics CHECK (
-  kind <> 'netting' OR intake_id IS NOT NULL AND debit_account ~ '^mechanic:[^:]+:payable$'
-    AND credit_account = regexp_replace(debit_account, ':payable$', ':receivable')
-    AND key ~ ('^payout:[0-9a-f-]{36}:netting:' || intake_id || '$'));
-CREATE INDEX ledger_transfer_netting ON ledger_transfer (split_part(key, ':', 2)) WHERE kind = 'netting';
-
 CREATE FUNCTION mechanic_owes(mechanic uuid, of_intake uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
   SELECT coalesce(sum(CASE WHEN t.debit_account = a.account THEN t.amount ELSE -t.amount END), 0)::bigint
     FROM (SELECT 'mechanic:' || mechanic || ':receivable' AS account) AS a
@@ -110,7 +78,7 @@ CREATE TRIGGER netting_is_agreed BEFORE INSERT ON ledger_transfer FOR EACH ROW
 CREATE FUNCTION return_netted(mechanic uuid, of_session uuid, cents bigint) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   INSERT INTO payouts AS p (session_id, mechanic_id, kind, amount_cents) VALUES (of_session, mechanic, 'returned', cents)
-  ON CONFLICT (session_id, kind) WHERE extension_id IS NULL DO UPDATE
+  ON CONFLICT (session_id, kind, extension_id) DO UPDATE
      SET amount_cents = p.amount_cents + excluded.amount_cents,
          state = CASE p.state WHEN 'cancelled' THEN 'due' ELSE p.state END,
          next_attempt_at = CASE p.state WHEN 'cancelled' THEN clock_timestamp() ELSE p.next_attempt_at END

@@ -1,17 +1,5 @@
 -- Evidence of disputes: what the record says of a disputed payment, staged at Stripe, read by an admin, sent to the bank once.
 
-ALTER TABLE settings ADD CONSTRAINT settings_dispute_evidence_is_on_or_off
-  CHECK (key <> 'send_dispute_evidence' OR value IN ('on', 'off'));
-
-ALTER TABLE stripe_jobs DROP CONSTRAINT stripe_jobs_asks_under_a_key;
-ALTER TABLE stripe_jobs ADD CONSTRAINT stripe_jobs_asks_under_a_key
-  CHECK (CASE job WHEN 'evidence' THEN asked_cents IS NULL ELSE (idempotency_key IS NULL) = (asked_cents IS NULL) END);
-COMMENT ON TABLE stripe_jobs IS
-  'The jobs for Stripe: every payout, refund and reversal, and the evidence of every dispute. It has no rows of its own, but shows those of its four tables.';
-COMMENT ON COLUMN stripe_jobs.job IS 'payout, refund, reversal or evidence: the table that holds the row.';
-COMMENT ON FUNCTION retry_stripe_job(uuid) IS
-  'Makes a failed payout, refund, reversal or evidence due again, for operators; false if none with this id has failed.';
-
 CREATE FUNCTION evidence_fits(texts jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT jsonb_typeof(texts) = 'object'
      AND NOT EXISTS (
@@ -129,10 +117,6 @@ COMMENT ON FUNCTION dispute_evidence_guard() IS
   'Keeps evidence to what was prepared or an admin wrote, and sends it only once somebody, or the setting, said so.';
 CREATE TRIGGER dispute_evidence_guard BEFORE UPDATE ON dispute_evidence
   FOR EACH ROW EXECUTE FUNCTION dispute_evidence_guard();
-
-ALTER TABLE admin_changes DROP CONSTRAINT admin_changes_kind_known;
-ALTER TABLE admin_changes ADD CONSTRAINT admin_changes_kind_known CHECK (
-  kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|(settlement|contest)\.decided|dispute_evidence\.(changed|sent)|dead_letter_queue\.redriven)$');
 
 CREATE FUNCTION dispute_evidence_audited() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

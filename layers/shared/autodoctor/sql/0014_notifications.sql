@@ -15,7 +15,8 @@ CREATE TABLE notifications (
   read_at      timestamptz,
   CONSTRAINT notifications_once_per_event UNIQUE (event_id, user_id),
   -- a payment that never became a session, or that was for credits, is identified by its checkout
-  CONSTRAINT notifications_tell_of_one_thing CHECK (num_nonnulls(session_id, checkout_id) = 1)
+  CONSTRAINT notifications_tell_of_one_thing CHECK (
+    num_nonnulls(session_id, checkout_id) = CASE kind WHEN 'suspended' THEN 0 ELSE 1 END)
 );
 CREATE INDEX notifications_by_user ON notifications (user_id, created_at, id);
 CREATE INDEX notifications_unread ON notifications (user_id) WHERE read_at IS NULL;
@@ -23,8 +24,8 @@ COMMENT ON TABLE notifications IS 'The notifications shown in the application; t
 COMMENT ON COLUMN notifications.user_id IS 'The sub of the user''s token.';
 COMMENT ON COLUMN notifications.event_id IS 'The event that it reports; a second delivery of the event adds nothing.';
 COMMENT ON COLUMN notifications.kind IS 'One of the kinds in autodoctor.notifications.kinds.';
-COMMENT ON COLUMN notifications.session_id IS 'The session that it concerns; null for a payment without a session.';
-COMMENT ON COLUMN notifications.checkout_id IS 'The payment that it concerns; null for a session.';
+COMMENT ON COLUMN notifications.session_id IS 'The session that it concerns; null for a payment without a session, and for what concerns the reader alone.';
+COMMENT ON COLUMN notifications.checkout_id IS 'The payment that it concerns; null for a session, and for what concerns the reader alone.';
 COMMENT ON COLUMN notifications.data IS 'Ids and facts as they were then, no names.';
 COMMENT ON COLUMN notifications.created_at IS 'When the event happened, not when it was reported: events may arrive out of order.';
 COMMENT ON COLUMN notifications.read_at IS 'When the user first marked it as read; null: unread.';
@@ -90,6 +91,7 @@ CREATE TABLE mail_deliveries (
   CONSTRAINT mail_deliveries_why_not CHECK (state NOT IN ('failed', 'suppressed', 'unknown') OR error IS NOT NULL)
 );
 CREATE INDEX mail_deliveries_unknown ON mail_deliveries (claimed_at) WHERE state = 'unknown';
+CREATE INDEX mail_deliveries_recent ON mail_deliveries USING brin (claimed_at);
 CREATE INDEX mail_deliveries_to_address ON mail_deliveries (address_hash, claimed_at) WHERE address_hash IS NOT NULL;
 COMMENT ON TABLE mail_deliveries IS 'One row per mail, committed before SES is asked to send it, so that no attempt sends it again.';
 COMMENT ON COLUMN mail_deliveries.user_id IS 'The recipient: the sub of the token, never an address.';
@@ -154,3 +156,16 @@ COMMENT ON TABLE notification_locales IS 'The language of a user''s mails and no
 COMMENT ON COLUMN notification_locales.locale IS 'A folder of autodoctor/notifications/locales.';
 COMMENT ON COLUMN notification_locales.updated_at IS 'When it was last set.';
 GRANT SELECT, INSERT (user_id, locale), UPDATE (locale, updated_at) ON notification_locales TO autodoctor_app;
+
+-- Without the reason: it is personal data, and is looked up when the mechanic is told.
+CREATE FUNCTION suspension_is_told() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  PERFORM emit_event('mechanic.suspended', jsonb_build_object('mechanicId', NEW.id), NEW.id);
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION suspension_is_told() IS 'Emits an event when a mechanic is suspended, but for one who is erased.';
+CREATE TRIGGER suspension_is_told AFTER UPDATE OF status ON mechanics
+  FOR EACH ROW WHEN (OLD.status = 'active' AND NEW.status = 'suspended' AND NEW.name <> '[erased]')
+  EXECUTE FUNCTION suspension_is_told();

@@ -1,5 +1,6 @@
 -- Late evidence: settlement waits for it and judges again; where it demands another outcome, a person decides. So does
--- a person where the pages, which report what they hear, did not hear for long enough what the medium says.
+-- a person where the pages, which report what they hear, did not hear for long enough what the medium says, and where
+-- both called and the medium has said nothing at all of their meeting.
 
 CREATE TABLE settlement_holds (
   session_id  uuid PRIMARY KEY REFERENCES sessions (id),
@@ -15,10 +16,10 @@ CREATE TABLE settlement_holds (
 );
 CREATE INDEX settlement_holds_undecided ON settlement_holds (held_at) WHERE outcome IS NULL;
 COMMENT ON TABLE settlement_holds IS
-  'Ended sessions whose evidence, with what came after the verdict, demands another outcome. The outcome stays; what happens to the money an admin decides.';
+  'Ended sessions whose evidence, with what came after the verdict, demands another outcome, or may have been lost. The outcome stays; what happens to the money an admin decides.';
 COMMENT ON COLUMN settlement_holds.held_at IS 'When it was judged again.';
-COMMENT ON COLUMN settlement_holds.demanded IS 'The status that all the evidence demands.';
-COMMENT ON COLUMN settlement_holds.facts IS 'Status, reason and seconds together, as they stand and as they are demanded.';
+COMMENT ON COLUMN settlement_holds.demanded IS 'The status that all the evidence demands, that is sure, or that a call would demand of which the medium is silent.';
+COMMENT ON COLUMN settlement_holds.facts IS 'Status, reason and seconds together, as they stand and as they are demanded, and because of what: late evidence, unsure, or a silent medium.';
 COMMENT ON COLUMN settlement_holds.outcome IS 'pay: the mechanic is paid; refund: the customer has everything back; null: nobody has decided.';
 COMMENT ON COLUMN settlement_holds.note IS 'The admin''s words, without personal data.';
 COMMENT ON COLUMN settlement_holds.decided_at IS 'When it was decided.';
@@ -44,12 +45,25 @@ CREATE TRIGGER settlement_hold_is_decided BEFORE UPDATE ON settlement_holds
 CREATE TRIGGER settlement_holds_are_kept BEFORE DELETE OR TRUNCATE ON settlement_holds
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 
+CREATE FUNCTION medium_is_silent(session sessions) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM session_meetings m JOIN session_assignments a ON a.session_id = m.session_id AND a.attempt = m.attempt
+     WHERE a.id = session.current_assignment_id AND num_nonnulls(m.opened_at, m.customer_at, m.mechanic_at) = 3
+       AND NOT EXISTS (SELECT FROM media_events e WHERE e.session_id = session.id AND e.meeting = m.meeting_id));
+END
+$$;
+COMMENT ON FUNCTION medium_is_silent(sessions) IS
+  'Whether both parties were let into a meeting of which the medium has said nothing, not even that it is over: what it said is lost.';
+REVOKE EXECUTE ON FUNCTION medium_is_silent(sessions) FROM PUBLIC;
+
 CREATE FUNCTION settlement_gate(of_session uuid) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   session sessions;
   decided timestamptz;
   again record;
+  because text := 'late';
   hold settlement_holds;
 BEGIN
   SELECT * INTO hold FROM settlement_holds h WHERE h.session_id = of_session;
@@ -66,19 +80,25 @@ BEGIN
     RETURN 'early';
   END IF;
   again := judge_again(session, decided, 'infinity');
-  IF again.status = 'completed' THEN
-    again := judge_again(session, decided, 'infinity', true);
+  IF again.status <> session.status THEN
+    NULL;
+  ELSIF again.status = 'completed' THEN
+    because := 'unsure';
+    again := judge_again(session, decided, 'infinity', sure => true);
+  ELSIF medium_is_silent(session) THEN
+    because := 'silent';
+    again := judge_again(session, decided, 'infinity', called => true);
   END IF;
   IF again.status = session.status THEN
     RETURN 'open';
   END IF;
   INSERT INTO settlement_holds (session_id, demanded, facts)
   VALUES (of_session, again.status, jsonb_build_object(
-    'status', session.status, 'reason', session.end_reason, 'togetherSeconds', session.together_seconds,
+    'because', because, 'status', session.status, 'reason', session.end_reason, 'togetherSeconds', session.together_seconds,
     'demandedReason', again.reason, 'demandedTogetherSeconds', again.together_seconds))
   ON CONFLICT DO NOTHING;
   RETURN 'held';
 END
 $$;
 COMMENT ON FUNCTION settlement_gate(uuid) IS
-  'Whether an ended session may be settled: open, as it ended; early: evidence_grace() is not over; held: its evidence demands another outcome by now, or is not sure, and nobody has decided; pay or refund: somebody has.';
+  'Whether an ended session may be settled: open, as it ended; early: evidence_grace() is not over; held: its evidence demands another outcome by now, is not sure, or may have been lost, and nobody has decided; pay or refund: somebody has.';

@@ -1,4 +1,4 @@
--- The schema as pg_dump shows it, for reading; what makes it are the files of ../sql.
+-- The schema as pg_dump shows it, for reading; what makes it are the files of layers/shared/autodoctor/sql.
 -- Written by `uv run python -m localcloud.database.expected_schema`.
 
 CREATE SCHEMA public;
@@ -94,6 +94,7 @@ BEGIN
   SELECT * INTO asked FROM session_extensions x WHERE x.id = of_extension AND x.session_id = of_session FOR NO KEY UPDATE;
   session_status := session.status;
   outcome := CASE
+    WHEN agrees AND NOT EXISTS (SELECT FROM mechanics m WHERE m.user_id = by_user AND m.status = 'active') THEN 'suspended'
     WHEN asked.id IS NULL THEN 'unknown'
     WHEN asked.status = 'asked' AND session.status = 'live' THEN 'answered'
     WHEN asked.status = CASE WHEN agrees THEN 'agreed' ELSE 'declined' END OR agrees AND asked.status = 'running' THEN 'repeated'
@@ -144,7 +145,7 @@ $_$;
 
 COMMENT ON FUNCTION public.are_minute_packs(packs jsonb) IS 'Whether this is what plans.minute_packs may hold: a list of packs, each with a code of its own.';
 
-CREATE FUNCTION public.ask_extension(of_session uuid, by_user uuid, wanted_pack text, paid_with text) RETURNS TABLE(outcome text, extension_id uuid, session_status text, unpublished json)
+CREATE FUNCTION public.ask_extension(of_session uuid, by_user uuid, wanted_pack text, paid_with text) RETURNS TABLE(outcome text, extension_id uuid, session_status text, withdrawn bigint, unpublished json)
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -177,6 +178,7 @@ BEGIN
     INTO offered FROM plans l, jsonb_array_elements(l.minute_packs) AS p
    WHERE l.code = agreed.plan_code AND p ->> 'code' = wanted_pack;
   clock := session_minutes(session);
+  withdrawn := withdrawn_payments(by_user);
   outcome := CASE
     WHEN session.status <> 'live' THEN 'not_live'
     WHEN offered.minutes IS NULL THEN 'unknown_pack'
@@ -184,6 +186,7 @@ BEGIN
     WHEN clock.included IS NULL THEN 'no_minutes'
     WHEN clock.included + clock.extended + offered.minutes > agreed.max_minutes THEN 'too_long'
     WHEN EXISTS (SELECT FROM checkouts c WHERE c.intake_id = open_one.id AND c.status = 'processing') THEN 'processing'
+    WHEN paid_with = 'card' AND withdrawn >= number_setting('withdrawn_payments_per_day', 3) THEN 'withdrawn'
     WHEN paid_with = 'credit' AND offered.credits > coalesce((
            SELECT b.balance - frozen_credits(b.user_id) FROM credit_balances b WHERE b.user_id = by_user), 0) THEN 'too_few_credits'
     ELSE 'asked' END;
@@ -681,7 +684,7 @@ CREATE FUNCTION public.calculate_session_health_score(since timestamp with time 
   ), begun AS (
     SELECT date_trunc('hour', e.occurred_at, 'UTC') AS at, count(*) AS created
       FROM session_events e
-     WHERE e.type = 'transition' AND e.from_status IS NULL AND e.occurred_at >= since AND e.occurred_at < until
+     WHERE e.from_status IS NULL AND e.occurred_at >= since AND e.occurred_at < until
      GROUP BY 1
   ), wrong AS (
     SELECT date_trunc('hour', w.decided_at, 'UTC') AS at, count(*) AS wrongly_marked
@@ -695,7 +698,7 @@ CREATE FUNCTION public.calculate_session_health_score(since timestamp with time 
            count(*) FILTER (WHERE x.end_reason = 'no_show') AS no_shows,
            avg(x.together_seconds) FILTER (WHERE x.status = 'completed') AS average_seconds,
            count(*) FILTER (WHERE x.status = 'completed' AND x.at_stake
-             AND x.decided_at < now() - health_setting('settlement_seconds_max') * interval '1 second'
+             AND x.decided_at < now() - (SELECT health_setting('settlement_seconds_max')) * interval '1 second'
              AND NOT EXISTS (SELECT FROM settlements t WHERE t.session_id = x.session_id OFFSET 0)) AS unsettled
       FROM sessions_ended_between(since, until) AS x GROUP BY 1
   ), counted AS (
@@ -995,7 +998,7 @@ CREATE FUNCTION public.checkout_may_move(source text, target text) RETURNS boole
   SELECT CASE source
     WHEN 'open' THEN target IN ('processing', 'paid', 'failed', 'expired', 'unfulfillable')
     WHEN 'processing' THEN target IN ('paid', 'failed', 'unfulfillable')
-    WHEN 'failed' THEN target IN ('paid', 'unfulfillable')
+    WHEN 'failed' THEN target IN ('processing', 'paid', 'unfulfillable')
     WHEN 'expired' THEN target IN ('processing', 'paid', 'failed', 'unfulfillable')
     ELSE false END
 $$;
@@ -1103,11 +1106,9 @@ CREATE TABLE public.session_events (
     occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     actor_id uuid,
     actor text DEFAULT ('db:'::text || (SESSION_USER)::text) NOT NULL,
-    type text DEFAULT 'transition'::text NOT NULL,
     from_status text,
     to_status text NOT NULL,
-    data jsonb,
-    CONSTRAINT session_events_type_check CHECK ((type = 'transition'::text))
+    data jsonb
 );
 
 COMMENT ON TABLE public.session_events IS 'The audit trail of sessions. Only triggers write it: the application role cannot insert, and nobody can change or delete rows.';
@@ -1119,8 +1120,6 @@ COMMENT ON COLUMN public.session_events.occurred_at IS 'When, by the database''s
 COMMENT ON COLUMN public.session_events.actor_id IS 'The user''s id (sub), if a user acted.';
 
 COMMENT ON COLUMN public.session_events.actor IS 'Who acted, as in sessions.actor.';
-
-COMMENT ON COLUMN public.session_events.type IS 'transition; presence has a table of its own.';
 
 COMMENT ON COLUMN public.session_events.from_status IS 'Null for the creation.';
 
@@ -1163,7 +1162,7 @@ CREATE VIEW public.outbox_events AS
         END AS mechanic_id,
     (( SELECT count(*) AS count
            FROM public.session_events y
-          WHERE ((y.session_id = o.subject_id) AND (y.id <= o.id) AND (y.type = 'transition'::text))) + ( SELECT count(*) AS count
+          WHERE ((y.session_id = o.subject_id) AND (y.id <= o.id))) + ( SELECT count(*) AS count
            FROM public.session_assignment_events y
           WHERE ((y.session_id = o.subject_id) AND (y.id <= o.id)))) AS session_seq
    FROM ((public.outbox o
@@ -1273,6 +1272,141 @@ $$;
 
 COMMENT ON FUNCTION public.close_presence(of_session uuid, of_role text, sources text[], by_witness text, at timestamp with time zone) IS 'Ends the stretches of a party that last, of these sources, by this witness or by all; at the given instant, if it is past.';
 
+CREATE FUNCTION public.switch_setting(name text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT s.value = 'on' FROM settings s WHERE s.key = name), false)
+$$;
+
+COMMENT ON FUNCTION public.switch_setting(name text) IS 'Whether something is switched on in the settings table; off without a row.';
+
+CREATE TABLE public.checkouts (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    user_id uuid NOT NULL,
+    intake_id uuid,
+    pack_code text,
+    credits integer,
+    title text NOT NULL,
+    amount_cents integer NOT NULL,
+    currency text NOT NULL,
+    request_hash bytea,
+    signed_name text,
+    waiver_version text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone DEFAULT (clock_timestamp() + '01:00:00'::interval) NOT NULL,
+    idempotency_key text NOT NULL,
+    stripe_session_id text,
+    stripe_payment_intent_id text,
+    url text,
+    status text DEFAULT 'open'::text NOT NULL,
+    checked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    fee_due_at timestamp with time zone,
+    fee_booked_at timestamp with time zone,
+    refunds_due_at timestamp with time zone,
+    email text,
+    reckons_tax boolean DEFAULT public.switch_setting('stripe_tax'::text) NOT NULL,
+    asks_tax_id boolean DEFAULT public.switch_setting('stripe_tax_ids'::text) NOT NULL,
+    makes_invoice boolean DEFAULT public.switch_setting('stripe_invoices'::text) NOT NULL,
+    tax_cents integer,
+    processing_since timestamp with time zone,
+    late_since timestamp with time zone,
+    late_answer text,
+    CONSTRAINT checkouts_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT checkouts_answers_were_asked CHECK (((late_answer IS NULL) OR (late_since IS NOT NULL))),
+    CONSTRAINT checkouts_buy_one_thing CHECK (
+CASE kind
+    WHEN 'intake'::text THEN ((num_nonnulls(intake_id, request_hash) = 2) AND (num_nonnulls(pack_code, credits) = 0))
+    WHEN 'extension'::text THEN ((intake_id IS NOT NULL) AND (num_nonnulls(request_hash, pack_code, credits, signed_name, waiver_version) = 0))
+    WHEN 'pack'::text THEN ((num_nonnulls(pack_code, credits) = 2) AND (num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0))
+    ELSE NULL::boolean
+END),
+    CONSTRAINT checkouts_check CHECK (((tax_cents >= 0) AND (tax_cents <= amount_cents))),
+    CONSTRAINT checkouts_credits_check CHECK ((credits > 0)),
+    CONSTRAINT checkouts_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT checkouts_kind_check CHECK ((kind = ANY (ARRAY['intake'::text, 'pack'::text, 'extension'::text]))),
+    CONSTRAINT checkouts_late_answer_check CHECK ((late_answer = ANY (ARRAY['start'::text, 'give_back'::text]))),
+    CONSTRAINT checkouts_paid_at_stripe CHECK (((status <> ALL (ARRAY['processing'::text, 'paid'::text, 'unfulfillable'::text])) OR (stripe_session_id IS NOT NULL))),
+    CONSTRAINT checkouts_signature_is_complete CHECK (((signed_name IS NULL) = (waiver_version IS NULL))),
+    CONSTRAINT checkouts_signed_name_check CHECK (((length(signed_name) >= 1) AND (length(signed_name) <= 200))),
+    CONSTRAINT checkouts_status_known CHECK ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'unfulfillable'::text])))
+);
+
+COMMENT ON TABLE public.checkouts IS 'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
+
+COMMENT ON COLUMN public.checkouts.kind IS 'The purchase: intake, pack, or extension (minutes for a talk, whose intake is intake_id).';
+
+COMMENT ON COLUMN public.checkouts.user_id IS 'The sub of the customer''s token.';
+
+COMMENT ON COLUMN public.checkouts.pack_code IS 'The pack, if the purchase is one.';
+
+COMMENT ON COLUMN public.checkouts.credits IS 'The credits of the pack when it was offered.';
+
+COMMENT ON COLUMN public.checkouts.title IS 'The name of the purchase on the page.';
+
+COMMENT ON COLUMN public.checkouts.amount_cents IS 'The price that Stripe charges, in cents of the currency.';
+
+COMMENT ON COLUMN public.checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.checkouts.request_hash IS 'The hash of the intake''s request, by which a repetition is recognised.';
+
+COMMENT ON COLUMN public.checkouts.signed_name IS 'The signature of the waiver, if it was signed with the intake, at created_at; personal data.';
+
+COMMENT ON COLUMN public.checkouts.waiver_version IS 'The version of the signed text.';
+
+COMMENT ON COLUMN public.checkouts.created_at IS 'When it was stored.';
+
+COMMENT ON COLUMN public.checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
+
+COMMENT ON COLUMN public.checkouts.idempotency_key IS 'The key of the call that creates the page; replaced only after Stripe answered with an error, which it would repeat for the same key.';
+
+COMMENT ON COLUMN public.checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
+
+COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
+
+COMMENT ON COLUMN public.checkouts.url IS 'The address of the page.';
+
+COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
+
+COMMENT ON COLUMN public.checkouts.checked_at IS 'When it was created, or when the sweep last asked Stripe about it.';
+
+COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is next asked for its fee; null: as soon as it is paid.';
+
+COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
+
+COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
+
+COMMENT ON COLUMN public.checkouts.email IS 'The customer''s address, if it was confirmed when the row was made: Stripe fills it in, and sends its receipt there; personal data.';
+
+COMMENT ON COLUMN public.checkouts.reckons_tax IS 'Whether Stripe Tax reckons the tax within the price (the setting stripe_tax then).';
+
+COMMENT ON COLUMN public.checkouts.asks_tax_id IS 'Whether the page asks businesses for their tax id (stripe_tax_ids).';
+
+COMMENT ON COLUMN public.checkouts.makes_invoice IS 'Whether Stripe makes an invoice of the payment (stripe_invoices).';
+
+COMMENT ON COLUMN public.checkouts.tax_cents IS 'The tax within the price, as Stripe reckoned it; null: not yet paid, or without Stripe Tax.';
+
+COMMENT ON COLUMN public.checkouts.processing_since IS 'When we learned that its customer had paid, and the bank not yet confirmed it.';
+
+COMMENT ON COLUMN public.checkouts.late_since IS 'When the money came, if that was so late that the customer is asked whether the session shall start now; it is processing until then.';
+
+COMMENT ON COLUMN public.checkouts.late_answer IS 'What the customer said: start, or give_back.';
+
+CREATE FUNCTION public.comes_late(paid public.checkouts) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  -- whoever has a session, or goes to pay for another one, is there: nobody has to be asked
+  SELECT paid.kind = 'intake'
+     AND clock_timestamp() > least(paid.processing_since, paid.expires_at) + seconds_setting('late_payment_seconds', 3600)
+     AND NOT EXISTS (SELECT FROM intakes i WHERE i.id = paid.intake_id AND i.scheduled_for > clock_timestamp())
+     AND NOT EXISTS (SELECT FROM intakes i JOIN sessions s ON s.customer_id = i.customer_id
+                      WHERE i.id = paid.intake_id AND s.ended_at IS NULL)
+     AND NOT EXISTS (SELECT FROM checkouts o
+                      WHERE o.user_id = paid.user_id AND o.id <> paid.id AND o.kind = 'intake' AND o.status IN ('open', 'processing'))
+$$;
+
+COMMENT ON FUNCTION public.comes_late(paid public.checkouts) IS 'Whether its money comes so late that the customer may be gone: an hour (late_payment_seconds) after they paid, or after the page closed.';
+
 CREATE FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid) RETURNS public.sessions
     LANGUAGE plpgsql
     AS $$
@@ -1296,17 +1430,6 @@ END
 $$;
 
 COMMENT ON FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid) IS 'Ends an active session with the verdict; returns its row afterwards. The caller has locked the row.';
-
-CREATE FUNCTION public.contest_holds(of_session uuid, but_of text DEFAULT NULL::text) RETURNS void
-    LANGUAGE sql
-    AS $$
-  UPDATE payout_holds h SET released_at = clock_timestamp()
-    FROM payouts p
-   WHERE p.session_id = of_session AND p.kind IS DISTINCT FROM but_of
-     AND h.payout_id = p.id AND h.reason = 'contest' AND h.released_at IS NULL
-$$;
-
-COMMENT ON FUNCTION public.contest_holds(of_session uuid, but_of text) IS 'Releases what a contest holds of a session''s payouts, but for those of one kind.';
 
 CREATE FUNCTION public.contest_holds_stand() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1334,11 +1457,28 @@ COMMENT ON FUNCTION public.contest_time() IS 'For how long after its settlement 
 CREATE FUNCTION public.contestable_until(of_session uuid) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     AS $$
-  SELECT st.decided_at + contest_time() FROM settlements st JOIN intakes i ON i.id = st.session_id
-   WHERE st.session_id = of_session AND st.outcome = 'pay' AND i.funding IN ('card', 'credit') AND i.price_cents > 0
+  SELECT st.decided_at + contest_time() FROM settlements st
+   WHERE st.session_id = of_session AND EXISTS (SELECT FROM contested_prices(of_session))
 $$;
 
 COMMENT ON FUNCTION public.contestable_until(of_session uuid) IS 'Until when a session can be contested: contest_time() after its settlement. Null where it is not settled, or nothing was paid for it, or everything goes back.';
+
+CREATE FUNCTION public.contested_prices(of_session uuid) RETURNS TABLE(intake_id uuid, funding text, price_cents integer, credits integer, gone_cents bigint)
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT i.id, i.funding, i.price_cents, i.credits,
+         least(i.price_cents, coalesce((
+           SELECT sum(l.cents) FROM checkouts c JOIN losses l ON l.payment_intent_id = c.stripe_payment_intent_id
+            WHERE c.intake_id = i.id AND l.effective), 0))::bigint
+    FROM (SELECT st.session_id AS id FROM settlements st WHERE st.session_id = of_session AND st.outcome = 'pay'
+          UNION ALL
+          SELECT e.extension_id FROM session_extensions x JOIN extension_settlements e ON e.extension_id = x.id
+           WHERE x.session_id = of_session AND e.outcome = 'pay') AS settled
+    JOIN intakes i ON i.id = settled.id
+   WHERE i.funding IN ('card', 'credit') AND i.price_cents > 0
+$$;
+
+COMMENT ON FUNCTION public.contested_prices(of_session uuid) IS 'What was paid for a session and kept: its own price, and that of each extension that was used; with what of a card payment went back already.';
 
 CREATE FUNCTION public.contests_follow() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1351,8 +1491,15 @@ BEGIN
     PERFORM hold_payout(p.id, 'contest') FROM payouts p
      WHERE p.session_id = NEW.session_id AND p.state IN ('due', 'held', 'sending', 'failed');
   ELSIF OLD.outcome IS NULL AND NEW.outcome IS NOT NULL THEN
+    INSERT INTO contest_parts (intake_id, session_id, cents, credits)
+    SELECT d.intake_id, NEW.session_id, d.cents, d.credits
+      FROM divided_contest(NEW.session_id, NEW.refund_cents, NEW.refund_credits) AS d;
     -- the mechanic's part waits until the refund is booked, so that it is taken from what is not sent
-    PERFORM contest_holds(NEW.session_id, CASE WHEN NEW.refund_cents IS NOT NULL THEN 'session' END);
+    UPDATE payout_holds h SET released_at = clock_timestamp()
+      FROM payouts p
+     WHERE p.session_id = NEW.session_id AND h.payout_id = p.id AND h.reason = 'contest' AND h.released_at IS NULL
+       AND NOT (p.kind IN ('session', 'extension')
+                AND EXISTS (SELECT FROM contest_parts d WHERE d.intake_id = p.intake_id AND d.cents IS NOT NULL));
     INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
     VALUES (NEW.change_id, NEW.decided_by, 'contest.decided', NEW.session_id::text, '{outcome}', '{}',
             jsonb_strip_nulls(jsonb_build_object('outcome', NEW.outcome, 'refundCents', NEW.refund_cents,
@@ -1368,16 +1515,17 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.contests_follow() IS 'Holds what is not sent of a contested session''s money, releases it as decided, audits the decision and has both told.';
+COMMENT ON FUNCTION public.contests_follow() IS 'Holds what is not sent of a contested session''s money, divides and releases it as decided, audits the decision and has both told.';
 
 CREATE FUNCTION public.contests_guard() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-  words_only text[] := '{words,answer,refunded_session_id,settled_outcome}';
-  bought intakes;
-  paid integer;
+  words_only text[] := '{words,answer}';
+  paid_cents bigint;
+  paid_credits bigint;
+  is_whole boolean;
 BEGIN
   IF TG_OP = 'INSERT' THEN
     IF (contestable_until(NEW.session_id) > clock_timestamp()) IS NOT TRUE THEN
@@ -1394,12 +1542,11 @@ BEGIN
   NEW.answered_at := CASE WHEN NEW.answer IS NOT NULL THEN coalesce(OLD.answered_at, clock_timestamp()) END;
   IF NEW.outcome IS NOT NULL THEN
     NEW.decided_at := clock_timestamp();
-    SELECT * INTO STRICT bought FROM intakes i WHERE i.id = NEW.session_id;
-    paid := CASE bought.funding WHEN 'card' THEN bought.price_cents ELSE bought.credits END;
-    IF NEW.outcome <> 'keep' AND (
-         coalesce(NEW.refund_cents, NEW.refund_credits) > paid
-         OR (coalesce(NEW.refund_cents, NEW.refund_credits) = paid) <> (NEW.outcome = 'all')
-         OR (NEW.refund_cents IS NOT NULL) <> (bought.funding = 'card')) THEN
+    SELECT coalesce(sum(p.price_cents) FILTER (WHERE p.funding = 'card'), 0),
+           coalesce(sum(p.credits) FILTER (WHERE p.funding = 'credit'), 0) INTO paid_cents, paid_credits
+      FROM contested_prices(NEW.session_id) AS p;
+    is_whole := (coalesce(NEW.refund_cents, 0), coalesce(NEW.refund_credits, 0)) = (paid_cents, paid_credits);
+    IF NEW.refund_cents > paid_cents OR NEW.refund_credits > paid_credits OR is_whole <> (NEW.outcome = 'all') THEN
       RAISE EXCEPTION 'session % is given back in another amount than %', NEW.session_id, NEW.outcome
         USING ERRCODE = 'check_violation';
     END IF;
@@ -1408,7 +1555,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.contests_guard() IS 'Lets a session be contested while it can be, answered once and decided once, within its price; of a contest that is decided only words may be emptied.';
+COMMENT ON FUNCTION public.contests_guard() IS 'Lets a session be contested while it can be, answered once and decided once, within what was paid; of a contest that is decided only words may be emptied.';
 
 CREATE FUNCTION public.count_against(limited text, by_user uuid) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER COST 10000
@@ -1662,6 +1809,36 @@ $$;
 
 COMMENT ON FUNCTION public.dispute_is_lost(status text, withdrawn bigint, reinstated bigint) IS 'Whether Stripe keeps what it took for a dispute: it was lost, or prevented by giving in.';
 
+CREATE FUNCTION public.divided_contest(of_session uuid, back_cents bigint, back_credits integer) RETURNS TABLE(intake_id uuid, cents bigint, credits integer)
+    LANGUAGE sql STABLE
+    AS $$
+  WITH paid AS (
+    SELECT p.intake_id, p.funding,
+           CASE p.funding WHEN 'card' THEN back_cents ELSE back_credits END AS back,
+           CASE p.funding WHEN 'card' THEN p.gone_cents ELSE 0 END AS gone,
+           CASE p.funding WHEN 'card' THEN p.price_cents - p.gone_cents ELSE p.credits END AS kept
+      FROM contested_prices(of_session) AS p
+  ), added AS (
+    SELECT p.intake_id, p.funding, p.back, sum(p.gone) OVER upto AS gone_upto, sum(p.kept) OVER upto AS kept_upto,
+           sum(p.gone) OVER unit AS gone, sum(p.kept) OVER unit AS kept
+      FROM paid p WINDOW unit AS (PARTITION BY p.funding), upto AS (unit ORDER BY p.intake_id)
+  ), share AS (
+    SELECT a.intake_id, a.funding,
+           coalesce(div(least(a.back, a.gone) * a.gone_upto, nullif(a.gone, 0)), 0)
+           + coalesce(div(greatest(a.back - a.gone, 0) * a.kept_upto, nullif(a.kept, 0)), 0) AS upto
+      FROM added a WHERE a.back IS NOT NULL
+  ), part AS (
+    SELECT s.intake_id, s.funding,
+           s.upto - lag(s.upto, 1, 0::numeric) OVER (PARTITION BY s.funding ORDER BY s.intake_id) AS amount
+      FROM share s
+  )
+  SELECT p.intake_id, CASE p.funding WHEN 'card' THEN p.amount END::bigint,
+         CASE p.funding WHEN 'credit' THEN p.amount END::integer
+    FROM part p WHERE p.amount > 0
+$$;
+
+COMMENT ON FUNCTION public.divided_contest(of_session uuid, back_cents bigint, back_credits integer) IS 'Divides what goes back after a contest among what was paid: first over what went back already, the rest in proportion to what is left of each price.';
+
 CREATE FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1748,6 +1925,11 @@ BEGIN
     ON CONFLICT DO NOTHING;
     SELECT m.number, m.meeting INTO STRICT number, meeting FROM session_meetings m
      WHERE m.session_id = of_session AND m.attempt = enter_call.attempt ORDER BY m.number DESC LIMIT 1;
+    UPDATE session_meetings m
+       SET customer_at = CASE party.role WHEN 'customer' THEN clock_timestamp() ELSE m.customer_at END,
+           mechanic_at = CASE party.role WHEN 'mechanic' THEN clock_timestamp() ELSE m.mechanic_at END
+     WHERE m.session_id = of_session AND m.attempt = enter_call.attempt AND m.number = enter_call.number
+       AND CASE party.role WHEN 'customer' THEN m.customer_at ELSE m.mechanic_at END IS NULL;
   END IF;
   RETURN NEXT;
 END
@@ -1766,7 +1948,8 @@ DECLARE
   at timestamptz;
 BEGIN
   IF EXISTS (SELECT FROM realtime_connections c
-              WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.room <> of_session) THEN
+              WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.room <> of_session)
+     AND EXISTS (SELECT FROM sessions s WHERE s.id = of_session AND may_come(s, by_user)) THEN -- else it stays where it is
     PERFORM leave_room(by_connection);
   END IF;
   SELECT * INTO session FROM sessions s
@@ -2005,115 +2188,6 @@ END
 $_$;
 
 COMMENT ON FUNCTION public.expire_orphaned_sessions(batch integer) IS 'Expires up to batch sessions that were pending or waiting for longer than orphan_age(); returns how many. Safe to call by hand and concurrently.';
-
-CREATE FUNCTION public.switch_setting(name text) RETURNS boolean
-    LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$
-  SELECT coalesce((SELECT s.value = 'on' FROM settings s WHERE s.key = name), false)
-$$;
-
-COMMENT ON FUNCTION public.switch_setting(name text) IS 'Whether something is switched on in the settings table; off without a row.';
-
-CREATE TABLE public.checkouts (
-    id uuid NOT NULL,
-    kind text NOT NULL,
-    user_id uuid NOT NULL,
-    intake_id uuid,
-    pack_code text,
-    credits integer,
-    title text NOT NULL,
-    amount_cents integer NOT NULL,
-    currency text NOT NULL,
-    request_hash bytea,
-    signed_name text,
-    waiver_version text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    expires_at timestamp with time zone DEFAULT (clock_timestamp() + '01:00:00'::interval) NOT NULL,
-    idempotency_key text NOT NULL,
-    stripe_session_id text,
-    stripe_payment_intent_id text,
-    url text,
-    status text DEFAULT 'open'::text NOT NULL,
-    checked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    fee_due_at timestamp with time zone,
-    fee_booked_at timestamp with time zone,
-    refunds_due_at timestamp with time zone,
-    email text,
-    reckons_tax boolean DEFAULT public.switch_setting('stripe_tax'::text) NOT NULL,
-    asks_tax_id boolean DEFAULT public.switch_setting('stripe_tax_ids'::text) NOT NULL,
-    makes_invoice boolean DEFAULT public.switch_setting('stripe_invoices'::text) NOT NULL,
-    tax_cents integer,
-    CONSTRAINT checkouts_amount_cents_check CHECK ((amount_cents > 0)),
-    CONSTRAINT checkouts_buy_one_thing CHECK (
-CASE kind
-    WHEN 'intake'::text THEN ((num_nonnulls(intake_id, request_hash) = 2) AND (num_nonnulls(pack_code, credits) = 0))
-    WHEN 'extension'::text THEN ((intake_id IS NOT NULL) AND (num_nonnulls(request_hash, pack_code, credits, signed_name, waiver_version) = 0))
-    WHEN 'pack'::text THEN ((num_nonnulls(pack_code, credits) = 2) AND (num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0))
-    ELSE NULL::boolean
-END),
-    CONSTRAINT checkouts_check CHECK (((tax_cents >= 0) AND (tax_cents <= amount_cents))),
-    CONSTRAINT checkouts_credits_check CHECK ((credits > 0)),
-    CONSTRAINT checkouts_currency_check CHECK ((currency = 'usd'::text)),
-    CONSTRAINT checkouts_kind_check CHECK ((kind = ANY (ARRAY['intake'::text, 'pack'::text, 'extension'::text]))),
-    CONSTRAINT checkouts_paid_at_stripe CHECK (((status <> ALL (ARRAY['processing'::text, 'paid'::text, 'unfulfillable'::text])) OR (stripe_session_id IS NOT NULL))),
-    CONSTRAINT checkouts_signature_is_complete CHECK (((signed_name IS NULL) = (waiver_version IS NULL))),
-    CONSTRAINT checkouts_signed_name_check CHECK (((length(signed_name) >= 1) AND (length(signed_name) <= 200))),
-    CONSTRAINT checkouts_status_known CHECK ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'unfulfillable'::text])))
-);
-
-COMMENT ON TABLE public.checkouts IS 'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
-
-COMMENT ON COLUMN public.checkouts.kind IS 'The purchase: intake, pack, or extension (minutes for a talk, whose intake is intake_id).';
-
-COMMENT ON COLUMN public.checkouts.user_id IS 'The sub of the customer''s token.';
-
-COMMENT ON COLUMN public.checkouts.pack_code IS 'The pack, if the purchase is one.';
-
-COMMENT ON COLUMN public.checkouts.credits IS 'The credits of the pack when it was offered.';
-
-COMMENT ON COLUMN public.checkouts.title IS 'The name of the purchase on the page.';
-
-COMMENT ON COLUMN public.checkouts.amount_cents IS 'The price that Stripe charges, in cents of the currency.';
-
-COMMENT ON COLUMN public.checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
-
-COMMENT ON COLUMN public.checkouts.request_hash IS 'The hash of the intake''s request, by which a repetition is recognised.';
-
-COMMENT ON COLUMN public.checkouts.signed_name IS 'The signature of the waiver, if it was signed with the intake, at created_at; personal data.';
-
-COMMENT ON COLUMN public.checkouts.waiver_version IS 'The version of the signed text.';
-
-COMMENT ON COLUMN public.checkouts.created_at IS 'When it was stored.';
-
-COMMENT ON COLUMN public.checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
-
-COMMENT ON COLUMN public.checkouts.idempotency_key IS 'The key of the call that creates the page; replaced only after Stripe answered with an error, which it would repeat for the same key.';
-
-COMMENT ON COLUMN public.checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
-
-COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
-
-COMMENT ON COLUMN public.checkouts.url IS 'The address of the page.';
-
-COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
-
-COMMENT ON COLUMN public.checkouts.checked_at IS 'When it was created, or when the sweep last asked Stripe about it.';
-
-COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is next asked for its fee; null: as soon as it is paid.';
-
-COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
-
-COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
-
-COMMENT ON COLUMN public.checkouts.email IS 'The customer''s address, if it was confirmed when the row was made: Stripe fills it in, and sends its receipt there; personal data.';
-
-COMMENT ON COLUMN public.checkouts.reckons_tax IS 'Whether Stripe Tax reckons the tax within the price (the setting stripe_tax then).';
-
-COMMENT ON COLUMN public.checkouts.asks_tax_id IS 'Whether the page asks businesses for their tax id (stripe_tax_ids).';
-
-COMMENT ON COLUMN public.checkouts.makes_invoice IS 'Whether Stripe makes an invoice of the payment (stripe_invoices).';
-
-COMMENT ON COLUMN public.checkouts.tax_cents IS 'The tax within the price, as Stripe reckoned it; null: not yet paid, or without Stripe Tax.';
 
 CREATE FUNCTION public.extension_checkout(of_session uuid, of_extension uuid, by_user uuid, checkout uuid) RETURNS SETOF public.checkouts
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
@@ -2805,7 +2879,7 @@ BEGIN
       JOIN sessions s ON s.id = coalesce(x.session_id, i.id)
      WHERE c.user_id = of_user AND i.funding = 'credit' AND (s.ended_at IS NULL OR s.status = 'completed')
        AND e.outcome IS DISTINCT FROM 'return'
-       AND NOT EXISTS (SELECT FROM contests k WHERE k.session_id = i.id AND k.outcome = 'all')
+       AND NOT EXISTS (SELECT FROM contest_parts k WHERE k.intake_id = i.id AND k.credits = i.credits)
   ), released AS (
     UPDATE payout_holds h SET released_at = clock_timestamp()
       FROM spent JOIN payouts p ON p.intake_id = spent.id
@@ -2878,7 +2952,7 @@ $$;
 
 COMMENT ON FUNCTION public.is_witnessed(session public.sessions, of_role text, by_user uuid) IS 'Whether a live socket in the room, or the medium, says now that this party is there.';
 
-CREATE FUNCTION public.judge(session public.sessions, present timestamp with time zone, by_system boolean DEFAULT false, known timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, sure boolean DEFAULT false, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT together_seconds numeric, OUT absent text) RETURNS record
+CREATE FUNCTION public.judge(session public.sessions, present timestamp with time zone, by_system boolean DEFAULT false, known timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, sure boolean DEFAULT false, called boolean DEFAULT false, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT together_seconds numeric, OUT absent text) RETURNS record
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -2887,8 +2961,8 @@ DECLARE
   met tstzmultirange;
   counted tstzmultirange;
   span tstzmultirange;
-  customer_wrote boolean;
-  mechanic_wrote boolean;
+  customer_words integer;
+  mechanic_words integer;
 BEGIN
   status := 'cancelled';
   ended_at := present;
@@ -2911,18 +2985,18 @@ BEGIN
   END IF;
   ended_at := least(greatest(upper(met), started_at), started_at + terms.longest);
   span := tstzmultirange(tstzrange(started_at, ended_at));
-  customer_wrote := words_of(session.id, 'customer') >= terms.messages_each;
-  mechanic_wrote := words_of(session.id, 'mechanic') >= terms.messages_each;
-  counted := CASE WHEN terms.evidence = 'claimed' THEN met
+  customer_words := words_of(session.id, 'customer');
+  mechanic_words := words_of(session.id, 'mechanic');
+  counted := CASE WHEN called OR terms.evidence = 'claimed' THEN met
                   ELSE seen.customer_medium * seen.mechanic_medium + seen.mutual
-                       + CASE WHEN customer_wrote AND mechanic_wrote THEN seen.rooms ELSE '{}' END END;
+                       + CASE WHEN least(customer_words, mechanic_words) >= terms.messages_each THEN seen.rooms ELSE '{}' END END;
   together_seconds := measure(counted * span);
   IF together_seconds >= terms.least_seconds THEN
     status := 'completed';
     reason := 'billable';
   ELSIF measure(met * span) >= terms.least_seconds
-        AND NOT ((customer_wrote OR NOT isempty((seen.customer_medium + seen.mutual) * span))
-                 AND (mechanic_wrote OR NOT isempty((seen.mechanic_medium + seen.mutual) * span))) THEN
+        AND NOT ((customer_words > 0 OR NOT isempty((seen.customer_medium + seen.mutual) * span))
+                 AND (mechanic_words > 0 OR NOT isempty((seen.mechanic_medium + seen.mutual) * span))) THEN
     reason := 'no_talk';
   ELSE
     reason := 'too_short';
@@ -2930,16 +3004,16 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.judge(session public.sessions, present timestamp with time zone, by_system boolean, known timestamp with time zone, sure boolean, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT together_seconds numeric, OUT absent text) IS 'The outcome of a session that is ended at the given present, by a sweep or not, from what was known at the given instant, or of that only what is sure: withdrawn or a no-show if it never started; otherwise completed if both were together for long enough, as far as the evidence of its class counts, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row, and then its room.';
+COMMENT ON FUNCTION public.judge(session public.sessions, present timestamp with time zone, by_system boolean, known timestamp with time zone, sure boolean, called boolean, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT together_seconds numeric, OUT absent text) IS 'The outcome of a session that is ended at the given present, by a sweep or not, from what was known at the given instant, or of that only what is sure, or as if they had been in a call whenever both were there: withdrawn or a no-show if it never started; otherwise completed if both were together for long enough, as far as the evidence of its class counts, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row, and then its room.';
 
-CREATE FUNCTION public.judge_again(session public.sessions, decided_at timestamp with time zone, known timestamp with time zone, sure boolean DEFAULT false, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT together_seconds numeric) RETURNS record
+CREATE FUNCTION public.judge_again(session public.sessions, decided_at timestamp with time zone, known timestamp with time zone, sure boolean DEFAULT false, called boolean DEFAULT false, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT together_seconds numeric) RETURNS record
     LANGUAGE plpgsql
     AS $$
 DECLARE
   again record;
 BEGIN
   session.started_at := NULL; -- it follows from the evidence
-  again := judge(session, decided_at, session.ended_by = 'system', known, sure);
+  again := judge(session, decided_at, session.ended_by = 'system', known, sure, called);
   status := again.status;
   reason := again.reason;
   started_at := again.started_at;
@@ -2947,7 +3021,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.judge_again(session public.sessions, decided_at timestamp with time zone, known timestamp with time zone, sure boolean, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT together_seconds numeric) IS 'The outcome of an ended session that its evidence alone demands, with the limits that were in force: decided at the first instant, from what was known at the second, or of that only what is sure.';
+COMMENT ON FUNCTION public.judge_again(session public.sessions, decided_at timestamp with time zone, known timestamp with time zone, sure boolean, called boolean, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT together_seconds numeric) IS 'The outcome of an ended session that its evidence alone demands, with the limits that were in force: decided at the first instant, from what was known at the second, or of that only what is sure, or as if they had been in a call whenever both were there.';
 
 CREATE FUNCTION public.keep_fold(of_session uuid, of_meeting text, of_attendee text) RETURNS void
     LANGUAGE plpgsql
@@ -3009,6 +3083,14 @@ CREATE FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zon
 $$;
 
 COMMENT ON FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zone) IS 'Whether an open feed that was open during the lease keeps it. A row past its expires_at does not count, so that a stale row keeps no lease for ever.';
+
+CREATE FUNCTION public.late_answer_time() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT make_interval(hours => number_setting('late_answer_hours', 24))
+$$;
+
+COMMENT ON FUNCTION public.late_answer_time() IS 'How long a customer whose payment came late may take to say what shall become of it.';
 
 CREATE FUNCTION public.late_minutes() RETURNS integer
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -3381,6 +3463,19 @@ $$;
 
 COMMENT ON FUNCTION public.medium_fold(of_session uuid, of_meeting text, of_attendee text) IS 'When an attendee was there, by all that the medium has said, in whatever order it came: a second joined, and a left without a joined, is nothing.';
 
+CREATE FUNCTION public.medium_is_silent(session public.sessions) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM session_meetings m JOIN session_assignments a ON a.session_id = m.session_id AND a.attempt = m.attempt
+     WHERE a.id = session.current_assignment_id AND num_nonnulls(m.opened_at, m.customer_at, m.mechanic_at) = 3
+       AND NOT EXISTS (SELECT FROM media_events e WHERE e.session_id = session.id AND e.meeting = m.meeting_id));
+END
+$$;
+
+COMMENT ON FUNCTION public.medium_is_silent(session public.sessions) IS 'Whether both parties were let into a meeting of which the medium has said nothing, not even that it is over: what it said is lost.';
+
 CREATE FUNCTION public.meeting_is_over(of_meeting text) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -3487,6 +3582,21 @@ CREATE FUNCTION public.min_messages_each() RETURNS integer
 $$;
 
 COMMENT ON FUNCTION public.min_messages_each() IS 'Messages that each party must have written for their time in the room to count: the settings table, then 1.';
+
+CREATE FUNCTION public.minutes_given_up(of_user uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT count(*) FROM checkouts c JOIN session_extensions x ON x.intake_id = c.intake_id JOIN sessions s ON s.id = x.session_id
+   WHERE c.user_id = of_user AND c.kind = 'extension' AND c.status IN ('paid', 'unfulfillable')
+     AND CASE WHEN s.ended_at IS NULL THEN NOT (
+                     x.status = 'running'
+                     AND s.started_at + make_interval(mins => x.starts_after, secs => min_billable_seconds()) <= clock_timestamp())
+              ELSE s.ended_by = 'customer' AND s.ended_at > now() - interval '24 hours' AND NOT (
+                     x.status = 'running' AND s.status = 'completed'
+                     AND s.started_at + make_interval(mins => x.starts_after, secs => s.min_billable_seconds) <= s.ended_at) END
+$$;
+
+COMMENT ON FUNCTION public.minutes_given_up(of_user uuid) IS 'How many extensions a customer paid by card in 24 hours and did not use, because they ended the talk before or wanted another pack; those of a talk that is live, as long as they are not used.';
 
 CREATE FUNCTION public.minutes_grace() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -3988,9 +4098,13 @@ BEGIN
   IF NEW.kind = 'escalation' AND NOT EXISTS (
        SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status = 'completed') THEN
     RAISE EXCEPTION 'session % was not completed: its quote earns nobody a share', NEW.session_id USING ERRCODE = 'check_violation';
-  ELSIF NEW.kind = 'escalation' AND escalation_needs_release(NEW.session_id, NEW.amount_cents) THEN
+  ELSIF NEW.kind = 'escalation' AND (
+      escalation_needs_release(NEW.session_id, NEW.amount_cents)
+      OR EXISTS (SELECT FROM contests c WHERE c.session_id = NEW.session_id AND c.outcome <> 'keep')) THEN
     PERFORM hold_payout(NEW.id, 'escalation');
   END IF;
+  -- a contest refers to this row: one that is under way comes before or after, never beside
+  PERFORM FROM settlements s WHERE s.session_id = NEW.session_id FOR UPDATE;
   IF EXISTS (SELECT FROM contests c WHERE c.session_id = NEW.session_id AND c.outcome IS NULL) THEN
     PERFORM hold_payout(NEW.id, 'contest');
   END IF;
@@ -4000,7 +4114,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.payouts_begin_held() IS 'Holds a new payout for what is known already; refuses the share of a quote for a session that is not completed.';
+COMMENT ON FUNCTION public.payouts_begin_held() IS 'Holds a payout that is new, or of which something is to be sent again, for what is known already; refuses the share of a quote for a session that is not completed.';
 
 CREATE FUNCTION public.payouts_wait() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4031,6 +4145,7 @@ CREATE TABLE public.intakes (
     currency text NOT NULL,
     credits integer NOT NULL,
     mechanic_share_bp integer NOT NULL,
+    included_minutes integer,
     max_minutes integer NOT NULL,
     mechanic_fixed_pay_cents integer DEFAULT 0 NOT NULL,
     uses_per_customer integer,
@@ -4045,7 +4160,6 @@ CREATE TABLE public.intakes (
     scheduled_for timestamp with time zone,
     evidence text DEFAULT public.evidence_class() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    included_minutes integer,
     CONSTRAINT intakes_credits_check CHECK ((credits >= 0)),
     CONSTRAINT intakes_evidence_check CHECK ((evidence = ANY (ARRAY['witnessed'::text, 'claimed'::text]))),
     CONSTRAINT intakes_free_costs_nothing CHECK (((funding <> 'free'::text) OR (price_cents = 0))),
@@ -4068,6 +4182,8 @@ COMMENT ON COLUMN public.intakes.funding IS 'free, credit or card.';
 
 COMMENT ON COLUMN public.intakes.price_cents IS 'The plan''s price at that moment, in cents; likewise currency, credits, share and minutes.';
 
+COMMENT ON COLUMN public.intakes.included_minutes IS 'The plan''s at that moment: after that many minutes the talk ends, unless it is extended. Null: only max_minutes ends it, as of intakes from before this was kept.';
+
 COMMENT ON COLUMN public.intakes.mechanic_fixed_pay_cents IS 'The plan''s at that moment.';
 
 COMMENT ON COLUMN public.intakes.uses_per_customer IS 'The plan''s limit when this intake was checked against it; null: no limit.';
@@ -4085,8 +4201,6 @@ COMMENT ON COLUMN public.intakes.urgent IS 'Whether the customer calls it urgent
 COMMENT ON COLUMN public.intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
 
 COMMENT ON COLUMN public.intakes.evidence IS 'What counts as having been together: the setting at that moment.';
-
-COMMENT ON COLUMN public.intakes.included_minutes IS 'The plan''s at that moment: after that many minutes the talk ends, unless it is extended. Null: only max_minutes ends it, as of intakes from before this was kept.';
 
 CREATE FUNCTION public.pays_mechanic(asked public.intakes) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -4115,7 +4229,7 @@ $$;
 
 COMMENT ON FUNCTION public.percentage(part bigint, whole bigint) IS 'Per cent with one decimal; null if the whole is zero.';
 
-CREATE FUNCTION public.post_message(of_session uuid, by_user uuid, client uuid, words text, attachment uuid) RETURNS TABLE(outcome text, session_status text, role text, seq integer, at timestamp with time zone, attached jsonb, subject_id uuid, event_id bigint, connections text[])
+CREATE FUNCTION public.post_message(of_session uuid, by_user uuid, client uuid, words text, attachment uuid) RETURNS TABLE(outcome text, session_status text, role text, seq integer, at timestamp with time zone, attached jsonb, written jsonb, subject_id uuid, event_id bigint, connections text[])
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -4160,19 +4274,24 @@ BEGIN
   END IF;
   IF seq IS NOT NULL THEN
     connections := room_connections(of_session, party);
-    attached := CASE WHEN attachment IS NOT NULL THEN message_attachment(attachment) END;
+    IF outcome = 'repeated' THEN
+      written := messages_between(of_session, seq - 1, seq + 1, 1) -> 0;
+    ELSIF attachment IS NOT NULL THEN
+      attached := message_attachment(attachment);
+    END IF;
   END IF;
   RETURN NEXT;
 END
 $$;
 
-COMMENT ON FUNCTION public.post_message(of_session uuid, by_user uuid, client uuid, words text, attachment uuid) IS 'Writes a message of a party into a room, with its event. The outcome is posted or repeated (the same client id again: the message as it was), each with its number and the connections to tell; or ended, not_open or no_attachment, with nothing written.';
+COMMENT ON FUNCTION public.post_message(of_session uuid, by_user uuid, client uuid, words text, attachment uuid) IS 'Writes a message of a party into a room, with its event. The outcome is posted or repeated (the same client id again: the message as it was written, whatever is said now), each with its number and the connections to tell; or ended, not_open or no_attachment, with nothing written.';
 
 CREATE FUNCTION public.presence_guard() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE
-  reopened boolean := OLD.until IS NOT NULL AND NEW.until IS NULL AND OLD.until > clock_timestamp() - interval '1 second';
+  -- open_presence() has looked that it is less than one, a moment ago
+  reopened boolean := OLD.until IS NOT NULL AND NEW.until IS NULL AND OLD.until > clock_timestamp() - interval '2 seconds';
 BEGIN
   IF (NEW.session_id, NEW.id, NEW.since, NEW.recorded_at, NEW.mechanic_id, NEW.role, NEW.source, NEW.witness)
      IS DISTINCT FROM (OLD.session_id, OLD.id, OLD.since, OLD.recorded_at, OLD.mechanic_id, OLD.role, OLD.source, OLD.witness)
@@ -4185,7 +4304,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.presence_guard() IS 'Allows these changes of a stretch of presence: its closing, its reopening within a second, and that one of the medium is replaced.';
+COMMENT ON FUNCTION public.presence_guard() IS 'Allows these changes of a stretch of presence: its closing, its reopening within a second or so, and that one of the medium is replaced.';
 
 CREATE FUNCTION public.presence_of(session public.sessions, present timestamp with time zone, known timestamp with time zone, sure boolean DEFAULT false, OUT customer tstzmultirange, OUT mechanic tstzmultirange, OUT customer_medium tstzmultirange, OUT mechanic_medium tstzmultirange, OUT mutual tstzmultirange, OUT rooms tstzmultirange) RETURNS record
     LANGUAGE plpgsql
@@ -4409,6 +4528,7 @@ DECLARE
   source text;
 BEGIN
   IF TG_OP = 'INSERT' THEN
+    PERFORM FROM customers c JOIN intakes i ON i.customer_id = c.id WHERE i.id = NEW.session_id FOR SHARE OF c; -- see below
     PERFORM check_escalation(NEW);
   ELSIF (NEW.note IS DISTINCT FROM OLD.note OR NEW.description IS DISTINCT FROM OLD.description)
     AND num_nonnulls(NEW.note, NEW.description) = 0
@@ -4425,6 +4545,11 @@ BEGIN
     END IF;
     PERFORM check_quote_move(OLD, NEW);
   END IF;
+  IF num_nonnulls(NEW.note, NEW.description) > 0 AND EXISTS (
+       SELECT FROM intakes i JOIN customers c ON c.id = i.customer_id WHERE i.id = NEW.session_id AND c.erased_at IS NOT NULL) THEN
+    NEW.note := NULL; -- what is said of a customer whose data was erased is not kept
+    NEW.description := NULL;
+  END IF;
   INSERT INTO quote_events (quote_id, occurred_at, actor, actor_id, from_status, to_status, amount_cents)
   VALUES (NEW.id, at, coalesce(NEW.actor, 'db:' || session_user), NEW.actor_id, source, NEW.status, NEW.amount_cents);
   PERFORM emit_event('quote.' || NEW.status, jsonb_build_object(
@@ -4437,7 +4562,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.quotes_guard() IS 'Refuses what the checks refuse, sets times, writes the audit row and the event.';
+COMMENT ON FUNCTION public.quotes_guard() IS 'Refuses what the checks refuse, keeps no words about a customer whose data was erased, sets times, writes the audit row and the event.';
 
 CREATE FUNCTION public.reachable_workshop(wanted uuid, refused uuid[], session uuid) RETURNS uuid
     LANGUAGE sql STABLE
@@ -4477,8 +4602,8 @@ CREATE TABLE public.ledger_transfer (
     intake_id uuid,
     actor_id uuid,
     reason text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     change_id uuid,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT ledger_transfer_amount_check CHECK ((amount > 0)),
     CONSTRAINT ledger_transfer_grant_is_audited CHECK (((kind = 'credit_grant'::text) = (change_id IS NOT NULL))),
     CONSTRAINT ledger_transfer_grant_is_explained CHECK (((kind <> 'credit_grant'::text) OR (num_nonnulls(actor_id, reason) = 2))),
@@ -4510,9 +4635,9 @@ COMMENT ON COLUMN public.ledger_transfer.actor_id IS 'The user (sub) who had it 
 
 COMMENT ON COLUMN public.ledger_transfer.reason IS 'The reason of a booking by hand, in the operator''s words.';
 
-COMMENT ON COLUMN public.ledger_transfer.created_at IS 'When, by the database''s clock.';
-
 COMMENT ON COLUMN public.ledger_transfer.change_id IS 'For a grant of credits, its row in admin_changes, which its trigger writes.';
+
+COMMENT ON COLUMN public.ledger_transfer.created_at IS 'When, by the database''s clock.';
 
 CREATE FUNCTION public.receipt_checkout(t public.ledger_transfer) RETURNS public.checkouts
     LANGUAGE plpgsql STABLE
@@ -4603,7 +4728,7 @@ COMMENT ON COLUMN public.receipts.issued_at IS 'When, by the database''s clock.'
 
 CREATE FUNCTION public.receipt_of(t public.ledger_transfer) RETURNS public.receipts
     LANGUAGE plpgsql STABLE
-    AS $_$
+    AS $$
 DECLARE
   made receipts;
   paid checkouts;
@@ -4621,7 +4746,7 @@ BEGIN
       FROM intakes i JOIN plans p ON p.code = i.plan_code LEFT JOIN session_extensions x ON x.id = i.id WHERE i.id = t.intake_id;
     made.cause := CASE WHEN upwards THEN 'session' ELSE 'credits_returned' END;
     SELECT r.id INTO made.corrects_id FROM receipts r
-     WHERE NOT upwards AND r.subject = regexp_replace(made.subject, ':credit_return$', ':credit_hold');
+     WHERE NOT upwards AND r.subject = 'session:' || t.intake_id || ':credit_hold';
   ELSE
     paid := receipt_checkout(t);
     made.checkout_id := paid.id;
@@ -4643,7 +4768,7 @@ BEGIN
   END IF;
   RETURN made;
 END
-$_$;
+$$;
 
 COMMENT ON FUNCTION public.receipt_of(t public.ledger_transfer) IS 'The document of a row of the ledger, without number, amount and tax.';
 
@@ -4652,7 +4777,7 @@ CREATE FUNCTION public.receipt_part(t public.ledger_transfer) RETURNS bigint
     AS $_$
   SELECT CASE
     WHEN t.kind IN ('charge', 'pack_sale', 'credit_hold') THEN t.amount
-    WHEN t.kind = 'credit_return' THEN -t.amount
+    WHEN t.kind = 'credit_return' OR t.kind = 'contest' AND t.currency = 'credit' THEN -t.amount
     WHEN t.currency <> 'usd' THEN NULL
     -- a refund, also one that failed in the end; and what reconcile found to be otherwise than it was booked
     WHEN statement_subject(t.key) ~ '^(refund:|session:[^:]*:charge$|pack:[^:]*:sale$)'
@@ -4858,12 +4983,27 @@ CREATE FUNCTION public.refund_ends_contest() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-  PERFORM contest_holds(NEW.intake_id);
+  UPDATE payout_holds h SET released_at = clock_timestamp()
+    FROM payouts p
+   WHERE p.intake_id = NEW.intake_id AND h.payout_id = p.id AND h.reason = 'contest' AND h.released_at IS NULL;
   RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION public.refund_ends_contest() IS 'Has the rest of a payout sent once the contest''s refund is booked.';
+COMMENT ON FUNCTION public.refund_ends_contest() IS 'Has the rest of a payout sent once the contest''s refund of its price is booked.';
+
+CREATE FUNCTION public.refund_reopens_contest() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM hold_payout(p.id, 'contest') FROM payouts p
+    WHERE p.intake_id = NEW.intake_id AND p.kind IN ('session', 'extension') AND p.state IN ('due', 'held', 'sending', 'failed');
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.refund_reopens_contest() IS 'Holds a payout again where the contest''s refund of its price did not reach the customer in the end: the customer is to have it all the same.';
 
 CREATE FUNCTION public.refunds_tell() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4911,7 +5051,9 @@ BEGIN
   GET DIAGNOSTICS released = ROW_COUNT;
   -- those whose hold somebody released before its time
   UPDATE payouts p SET state = 'due', waits_for = NULL, attempts = 0, next_attempt_at = clock_timestamp()
-   WHERE p.id IN (SELECT x.id FROM payouts x WHERE x.state = 'held' AND x.waits_for = 'release' AND NOT is_held(x.id)
+   WHERE p.id IN (SELECT x.id FROM payouts x WHERE x.state = 'held' AND x.waits_for = 'release'
+                     AND NOT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = x.id AND h.released_at IS NULL)
+                     AND NOT destination_is_new(x.mechanic_id)
                    LIMIT batch FOR NO KEY UPDATE SKIP LOCKED);
   RETURN released;
 END
@@ -5027,7 +5169,8 @@ DECLARE
   of_role text;
   of_meeting record;
   of_mechanic uuid;
-  offset_by interval := clock_timestamp() - by_clock;
+  received timestamptz := clock_timestamp();
+  longest_ago interval := '1 hour'; -- so that no page's clock leads out of the calendar
 BEGIN
   SELECT * INTO session FROM sessions s
    WHERE s.id = of_session AND role_of(s, by_user) IS NOT NULL FOR NO KEY UPDATE;
@@ -5043,8 +5186,10 @@ BEGIN
   outcome := CASE WHEN session.ended_at IS NOT NULL THEN 'over'
                   WHEN session.status NOT IN ('waiting', 'live') OR of_meeting.meeting_id IS NULL THEN 'not_open'
                   ELSE 'open' END;
-  since := greatest(since + offset_by, of_meeting.opened_at, session.accepted_at, clock_timestamp() - interval '1 minute');
-  until := CASE WHEN packets > 0 THEN least(until + offset_by, clock_timestamp()) ELSE since END;
+  until := received - least(by_clock - until, longest_ago);
+  since := greatest(received - least(by_clock - since, longest_ago), of_meeting.opened_at, session.accepted_at,
+                    clock_timestamp() - interval '1 minute');
+  until := CASE WHEN packets > 0 THEN least(until, clock_timestamp()) ELSE since END;
   INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness, until, closed_at)
   SELECT of_session, since, of_mechanic, of_role, 'mutual', of_meeting.meeting_id, until, clock_timestamp()
    WHERE outcome = 'open' AND (since < until OR packets = 0)
@@ -5068,7 +5213,7 @@ DECLARE
   queued integer;
 BEGIN
   INSERT INTO outbox (subject_id, id)
-  SELECT session_id, id FROM session_events WHERE type = 'transition' AND occurred_at >= since
+  SELECT session_id, id FROM session_events WHERE occurred_at >= since
   UNION ALL
   SELECT session_id, id FROM session_assignment_events WHERE occurred_at >= since
   ON CONFLICT DO NOTHING;
@@ -5106,7 +5251,7 @@ CREATE FUNCTION public.return_netted(mechanic uuid, of_session uuid, cents bigin
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
   INSERT INTO payouts AS p (session_id, mechanic_id, kind, amount_cents) VALUES (of_session, mechanic, 'returned', cents)
-  ON CONFLICT (session_id, kind) WHERE extension_id IS NULL DO UPDATE
+  ON CONFLICT (session_id, kind, extension_id) DO UPDATE
      SET amount_cents = p.amount_cents + excluded.amount_cents,
          state = CASE p.state WHEN 'cancelled' THEN 'due' ELSE p.state END,
          next_attempt_at = CASE p.state WHEN 'cancelled' THEN clock_timestamp() ELSE p.next_attempt_at END
@@ -5535,8 +5680,8 @@ BEGIN
     END IF;
   END IF;
   IF NEW.status IS DISTINCT FROM source THEN
-    INSERT INTO session_events (session_id, occurred_at, type, from_status, to_status, actor, actor_id, data)
-    VALUES (NEW.id, at, 'transition', source, NEW.status, NEW.actor, NEW.actor_id,
+    INSERT INTO session_events (session_id, occurred_at, from_status, to_status, actor, actor_id, data)
+    VALUES (NEW.id, at, source, NEW.status, NEW.actor, NEW.actor_id,
             nullif((coalesce(NEW.change_data, '{}') - 'at') || jsonb_strip_nulls(jsonb_build_object(
               'reason', NEW.end_reason, 'absent', NEW.absent, 'endedBy', NEW.ended_by)), '{}'));
   END IF;
@@ -5593,6 +5738,7 @@ DECLARE
   session sessions;
   decided timestamptz;
   again record;
+  because text := 'late';
   hold settlement_holds;
 BEGIN
   SELECT * INTO hold FROM settlement_holds h WHERE h.session_id = of_session;
@@ -5609,22 +5755,28 @@ BEGIN
     RETURN 'early';
   END IF;
   again := judge_again(session, decided, 'infinity');
-  IF again.status = 'completed' THEN
-    again := judge_again(session, decided, 'infinity', true);
+  IF again.status <> session.status THEN
+    NULL;
+  ELSIF again.status = 'completed' THEN
+    because := 'unsure';
+    again := judge_again(session, decided, 'infinity', sure => true);
+  ELSIF medium_is_silent(session) THEN
+    because := 'silent';
+    again := judge_again(session, decided, 'infinity', called => true);
   END IF;
   IF again.status = session.status THEN
     RETURN 'open';
   END IF;
   INSERT INTO settlement_holds (session_id, demanded, facts)
   VALUES (of_session, again.status, jsonb_build_object(
-    'status', session.status, 'reason', session.end_reason, 'togetherSeconds', session.together_seconds,
+    'because', because, 'status', session.status, 'reason', session.end_reason, 'togetherSeconds', session.together_seconds,
     'demandedReason', again.reason, 'demandedTogetherSeconds', again.together_seconds))
   ON CONFLICT DO NOTHING;
   RETURN 'held';
 END
 $$;
 
-COMMENT ON FUNCTION public.settlement_gate(of_session uuid) IS 'Whether an ended session may be settled: open, as it ended; early: evidence_grace() is not over; held: its evidence demands another outcome by now, or is not sure, and nobody has decided; pay or refund: somebody has.';
+COMMENT ON FUNCTION public.settlement_gate(of_session uuid) IS 'Whether an ended session may be settled: open, as it ended; early: evidence_grace() is not over; held: its evidence demands another outcome by now, is not sure, or may have been lost, and nobody has decided; pay or refund: somebody has.';
 
 CREATE FUNCTION public.settlement_hold_is_decided() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -5737,6 +5889,18 @@ END
 $$;
 
 COMMENT ON FUNCTION public.suspension_follows_status() IS 'Dates a suspension, and forgets its reason with its end.';
+
+CREATE FUNCTION public.suspension_is_told() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM emit_event('mechanic.suspended', jsonb_build_object('mechanicId', NEW.id), NEW.id);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.suspension_is_told() IS 'Emits an event when a mechanic is suspended, but for one who is erased.';
 
 CREATE FUNCTION public.sweep_each(ids uuid[], change text) RETURNS integer
     LANGUAGE plpgsql
@@ -5938,10 +6102,9 @@ CREATE TABLE public.refunds (
     settled_outcome text GENERATED ALWAYS AS (
 CASE kind
     WHEN 'session'::text THEN 'refund'::text
-    WHEN 'contest'::text THEN 'pay'::text
     ELSE NULL::text
 END) STORED,
-    contested_session_id uuid GENERATED ALWAYS AS (
+    contested_intake_id uuid GENERATED ALWAYS AS (
 CASE kind
     WHEN 'contest'::text THEN intake_id
     ELSE NULL::uuid
@@ -5971,7 +6134,7 @@ COMMENT ON COLUMN public.refunds.state IS 'As in stripe_jobs; final states are s
 
 COMMENT ON COLUMN public.refunds.intake_id IS 'The intake that was paid; a session, or an extension, has its intake''s id.';
 
-COMMENT ON COLUMN public.refunds.kind IS 'session: it was cancelled or expired; contest: an admin decided that all or part of the price goes back; extension: its minutes were not used; unfulfillable: the payment never became a session, or minutes of one.';
+COMMENT ON COLUMN public.refunds.kind IS 'session: it was cancelled or expired; contest: an admin decided that all or part of what was paid goes back; extension: its minutes were not used; unfulfillable: the payment never became a session, or minutes of one.';
 
 COMMENT ON COLUMN public.refunds.amount_cents IS 'Cents of the currency.';
 
@@ -5981,9 +6144,9 @@ COMMENT ON COLUMN public.refunds.stripe_refund_id IS 'Stripe''s id of our refund
 
 COMMENT ON COLUMN public.refunds.sent_at IS 'When we learned that it was refunded.';
 
-COMMENT ON COLUMN public.refunds.settled_outcome IS 'The settlement that its session must have; null: there is no session.';
+COMMENT ON COLUMN public.refunds.settled_outcome IS 'The settlement that its session must have; null: another table says so, or there is no session.';
 
-COMMENT ON COLUMN public.refunds.contested_session_id IS 'For a contest''s refund, the session whose decision has its amount.';
+COMMENT ON COLUMN public.refunds.contested_intake_id IS 'For a contest''s refund, the intake whose part of the decision is its amount.';
 
 COMMENT ON COLUMN public.refunds.extension_id IS 'For an extension''s refund, the extension.';
 
@@ -6006,16 +6169,28 @@ CREATE FUNCTION public.tell_typing(by_connection text, of_session uuid) RETURNS 
     AS $$
 #variable_conflict use_column
 DECLARE
+  at timestamptz;
   by_user uuid;
+  is_news boolean;
   party room_party;
 BEGIN
   PERFORM set_config('synchronous_commit', 'off', true);
-  UPDATE realtime_connections c SET typing_at = clock_timestamp(), heard_at = clock_timestamp()
-   WHERE c.connection_id = by_connection AND c.room = of_session AND c.expires_at > clock_timestamp()
-     AND NOT EXISTS (SELECT FROM realtime_connections o
-                      WHERE o.user_id = c.user_id AND o.room = of_session
-                        AND o.typing_at > clock_timestamp() - interval '3 seconds')
-  RETURNING c.user_id INTO by_user;
+  -- two devices that type at once are one person; no lock of rows, which others take in another order
+  PERFORM pg_advisory_xact_lock(hashtextextended('typing:' || of_session || c.user_id, 0))
+    FROM realtime_connections c WHERE c.connection_id = by_connection;
+  at := clock_timestamp();
+  UPDATE realtime_connections c
+     SET heard_at = at,
+         typing_at = CASE WHEN c.room = of_session
+                           AND NOT EXISTS (SELECT FROM realtime_connections o
+                                            WHERE o.user_id = c.user_id AND o.room = of_session
+                                              AND o.typing_at > at - interval '3 seconds')
+                          THEN at ELSE c.typing_at END
+   WHERE c.connection_id = by_connection AND c.room IS NOT NULL AND c.expires_at > at
+  RETURNING c.user_id, c.typing_at = at INTO by_user, is_news;
+  IF is_news IS NOT TRUE THEN
+    RETURN;
+  END IF;
   party := party_of(of_session, by_user);
   IF party.role IS NULL OR party.status NOT IN ('pending', 'waiting', 'live') THEN
     RETURN;
@@ -6167,14 +6342,19 @@ $$;
 COMMENT ON FUNCTION public.who_was_absent(session public.sessions, seen record, present timestamp with time zone, late interval, by_system boolean) IS 'The party that was not there while the other waited for too long; of a session that a sweep ends, the one that did not come. Null: nobody was kept waiting.';
 
 CREATE FUNCTION public.withdrawn_payments(of_user uuid) RETURNS bigint
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  SELECT count(*) FROM customers c JOIN sessions s ON s.customer_id = c.id JOIN intakes i ON i.id = s.id
-   WHERE c.user_id = of_user AND i.funding = 'card' AND s.ended_at > now() - interval '24 hours'
-     AND (s.end_reason = 'withdrawn' OR s.end_reason = 'no_show' AND s.absent IN ('customer', 'both'))
+BEGIN
+  RETURN (SELECT count(*) FROM customers c JOIN sessions s ON s.customer_id = c.id JOIN intakes i ON i.id = s.id
+           WHERE c.user_id = of_user AND i.funding = 'card' AND s.ended_at > now() - interval '24 hours'
+             AND (s.end_reason = 'withdrawn' OR s.end_reason = 'no_show' AND s.absent IN ('customer', 'both')))
+       + (SELECT count(*) FROM checkouts b
+           WHERE b.user_id = of_user AND b.late_answer = 'give_back' AND b.late_since > now() - interval '24 hours')
+       + minutes_given_up(of_user);
+END
 $$;
 
-COMMENT ON FUNCTION public.withdrawn_payments(of_user uuid) IS 'How many requests a customer paid by card and gave up in 24 hours, withdrawn or not come to: each is refunded, and Stripe keeps its fee. With withdrawn_payments_per_day of them (the settings table, else 3) they cannot pay by card.';
+COMMENT ON FUNCTION public.withdrawn_payments(of_user uuid) IS 'How many payments by card a customer gave up in 24 hours: requests withdrawn, not come to, or given back when the money came late, and minutes not used: each is refunded, and Stripe keeps its fee. With withdrawn_payments_per_day of them (the settings table, else 3) they cannot pay by card.';
 
 CREATE FUNCTION public.words_of(of_session uuid, of_role text) RETURNS integer
     LANGUAGE plpgsql
@@ -6387,7 +6567,7 @@ CREATE VIEW public.alert_completed_without_settlement AS
         )
  SELECT m.session_id,
         CASE
-            WHEN (m.since < (now() - (((4 * public.health_setting('settlement_seconds_max'::text)))::double precision * '00:00:01'::interval))) THEN 'critical'::text
+            WHEN (m.since < (now() - (((4 * ( SELECT public.health_setting('settlement_seconds_max'::text) AS health_setting)))::double precision * '00:00:01'::interval))) THEN 'critical'::text
             ELSE 'warning'::text
         END AS severity,
     m.since,
@@ -6404,6 +6584,7 @@ CREATE VIEW public.alert_completed_without_settlement AS
             r.currency,
             r.credits,
             r.mechanic_share_bp,
+            r.included_minutes,
             r.max_minutes,
             r.mechanic_fixed_pay_cents,
             r.uses_per_customer,
@@ -6421,36 +6602,9 @@ CREATE VIEW public.alert_completed_without_settlement AS
            FROM public.intakes r
           WHERE (r.id = m.session_id)
          LIMIT 1) i)
-  WHERE (m.since < (now() - ((public.health_setting('settlement_seconds_max'::text))::double precision * '00:00:01'::interval)));
+  WHERE (m.since < (now() - ((( SELECT public.health_setting('settlement_seconds_max'::text) AS health_setting))::double precision * '00:00:01'::interval)));
 
 COMMENT ON VIEW public.alert_completed_without_settlement IS 'Sessions that completed with something to settle longer ago than health_settlement_seconds_max and are not settled; of those not even recorded as due, the ones of the last 24 hours and those alerted then. Critical from 4 times that limit on.';
-
-CREATE TABLE public.customers (
-    id uuid DEFAULT public.new_id() NOT NULL,
-    user_id uuid NOT NULL,
-    name text NOT NULL,
-    email text NOT NULL,
-    phone text,
-    referrer_id uuid,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    erased_at timestamp with time zone
-);
-
-COMMENT ON TABLE public.customers IS 'The customers. Created by the first intake, kept up to date by the next ones.';
-
-COMMENT ON COLUMN public.customers.user_id IS 'The sub of the token this customer signs in with.';
-
-COMMENT ON COLUMN public.customers.name IS 'Personal data, as last given at intake.';
-
-COMMENT ON COLUMN public.customers.email IS 'Personal data, as last given at intake.';
-
-COMMENT ON COLUMN public.customers.phone IS 'Personal data, as last given at intake.';
-
-COMMENT ON COLUMN public.customers.referrer_id IS 'The mechanic whose referral code they gave first, at whichever intake; never changed afterwards.';
-
-COMMENT ON COLUMN public.customers.created_at IS 'When the first intake was made.';
-
-COMMENT ON COLUMN public.customers.erased_at IS 'Set when the personal data was erased on request; such a customer cannot start a session.';
 
 CREATE TABLE public.payout_holds (
     payout_id uuid NOT NULL,
@@ -6485,19 +6639,15 @@ CREATE TABLE public.payouts (
     session_id uuid NOT NULL,
     mechanic_id uuid NOT NULL,
     kind text NOT NULL,
+    extension_id uuid,
     amount_cents bigint NOT NULL,
     withheld_cents bigint DEFAULT 0 NOT NULL,
+    netted_cents bigint DEFAULT 0 NOT NULL,
     sent_cents bigint DEFAULT 0 NOT NULL,
     reversed_cents bigint DEFAULT 0 NOT NULL,
     currency text DEFAULT 'usd'::text NOT NULL,
     stripe_transfer_id text,
     sent_at timestamp with time zone,
-    approved_session_id uuid GENERATED ALWAYS AS (
-CASE kind
-    WHEN 'escalation'::text THEN session_id
-    ELSE NULL::uuid
-END) STORED,
-    extension_id uuid,
     intake_id uuid GENERATED ALWAYS AS (COALESCE(extension_id, session_id)) STORED,
     settled_outcome text GENERATED ALWAYS AS (
 CASE
@@ -6509,7 +6659,11 @@ CASE kind
     WHEN 'extension'::text THEN 'pay'::text
     ELSE NULL::text
 END) STORED,
-    netted_cents bigint DEFAULT 0 NOT NULL,
+    approved_session_id uuid GENERATED ALWAYS AS (
+CASE kind
+    WHEN 'escalation'::text THEN session_id
+    ELSE NULL::uuid
+END) STORED,
     CONSTRAINT payouts_amount_cents_check CHECK ((amount_cents > 0)),
     CONSTRAINT payouts_cancelled_has_nothing_left CHECK (((state <> 'cancelled'::text) OR ((withheld_cents + netted_cents) = amount_cents))),
     CONSTRAINT payouts_currency_check CHECK ((currency = 'usd'::text)),
@@ -6528,9 +6682,13 @@ COMMENT ON COLUMN public.payouts.state IS 'As in stripe_jobs; final states are s
 
 COMMENT ON COLUMN public.payouts.kind IS 'Earned by holding the session (session), by minutes that were added to it (extension), by referring its customer (referral), by escalating it to the workshop whose quote was approved (escalation); or netted for a debt of the session that was none in the end (returned).';
 
+COMMENT ON COLUMN public.payouts.extension_id IS 'The extension whose minutes earned it; its session is session_id. Null for every other kind.';
+
 COMMENT ON COLUMN public.payouts.amount_cents IS 'The amount earned, in cents of the currency.';
 
 COMMENT ON COLUMN public.payouts.withheld_cents IS 'The part that went back to the customer: not sent, or kept after a reversal.';
+
+COMMENT ON COLUMN public.payouts.netted_cents IS 'The part that paid off what the mechanic owed of other sessions, before it was sent.';
 
 COMMENT ON COLUMN public.payouts.sent_cents IS 'The transfer at Stripe: the amount earned less the parts withheld and netted by then.';
 
@@ -6540,17 +6698,13 @@ COMMENT ON COLUMN public.payouts.currency IS 'ISO 4217, lower case, as Stripe wr
 
 COMMENT ON COLUMN public.payouts.sent_at IS 'When we learned that it was sent.';
 
-COMMENT ON COLUMN public.payouts.approved_session_id IS 'For an escalation, the session that must have an approved quote.';
-
-COMMENT ON COLUMN public.payouts.extension_id IS 'The extension whose minutes earned it; its session is session_id. Null for every other kind.';
-
 COMMENT ON COLUMN public.payouts.intake_id IS 'The intake whose payment it is a part of: the extension''s, else the session''s.';
 
 COMMENT ON COLUMN public.payouts.settled_outcome IS 'The settlement that its session must have; null: any.';
 
 COMMENT ON COLUMN public.payouts.extension_outcome IS 'The settlement that its extension must have.';
 
-COMMENT ON COLUMN public.payouts.netted_cents IS 'The part that paid off what the mechanic owed of other sessions, before it was sent.';
+COMMENT ON COLUMN public.payouts.approved_session_id IS 'For an escalation, the session that must have an approved quote.';
 
 CREATE VIEW public.alert_money AS
  SELECT 'escalations_to_release'::text AS alert,
@@ -6574,15 +6728,23 @@ UNION ALL
  HAVING (count(*) > public.health_setting('mechanic_escalations_max'::text))
 UNION ALL
  SELECT 'customer_withdrawals_high'::text AS alert,
-    (c.id)::text AS subject,
+    (g.customer_id)::text AS subject,
     'warning'::text AS severity,
-    min(s.ended_at) AS since,
-    jsonb_build_object('sessions', count(*), 'limit', public.number_setting('withdrawn_payments_per_day'::text, 3)) AS facts
-   FROM ((public.sessions_ended_between((now() - '24:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, together_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
-     JOIN public.sessions s ON ((s.id = x.session_id)))
-     JOIN public.customers c ON ((c.id = s.customer_id)))
-  WHERE ((x.funding = 'card'::text) AND ((x.end_reason = 'withdrawn'::text) OR ((x.end_reason = 'no_show'::text) AND (x.absent = ANY (ARRAY['customer'::text, 'both'::text])))))
-  GROUP BY c.id
+    min(g.at) AS since,
+    jsonb_build_object('payments', count(*), 'limit', public.number_setting('withdrawn_payments_per_day'::text, 3)) AS facts
+   FROM ( SELECT s.customer_id,
+            s.ended_at AS at
+           FROM (public.sessions_ended_between((now() - '24:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, together_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
+             JOIN public.sessions s ON ((s.id = x.session_id)))
+          WHERE ((x.funding = 'card'::text) AND ((x.end_reason = 'withdrawn'::text) OR ((x.end_reason = 'no_show'::text) AND (x.absent = ANY (ARRAY['customer'::text, 'both'::text])))))
+        UNION ALL
+         SELECT i.customer_id,
+            r.created_at
+           FROM ((public.refunds r
+             JOIN public.checkouts k ON ((k.intake_id = r.intake_id)))
+             JOIN public.intakes i ON ((i.id = r.intake_id)))
+          WHERE ((r.kind = ANY (ARRAY['extension'::text, 'unfulfillable'::text])) AND (r.created_at > (now() - '24:00:00'::interval)) AND ((k.kind = 'extension'::text) OR (k.late_answer = 'give_back'::text)))) g
+  GROUP BY g.customer_id
  HAVING (count(*) >= public.number_setting('withdrawn_payments_per_day'::text, 3))
 UNION ALL
  SELECT 'money_waits_for_balance'::text AS alert,
@@ -6597,12 +6759,12 @@ UNION ALL
   WHERE ((j.state = 'due'::text) AND (j.waits_for = 'balance'::text))
  HAVING (count(*) > 0);
 
-COMMENT ON VIEW public.alert_money IS 'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max: subject is the mechanic''s id. Customers who paid by card and gave up as often in 24 hours as withdrawn_payments_per_day allows: subject is the customer''s id. Payouts and refunds that wait for our balance at Stripe: subject is all, critical from one day on; top it up.';
+COMMENT ON VIEW public.alert_money IS 'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max: subject is the mechanic''s id. Customers who got back so many payments by card in 24 hours, of requests that they gave up, minutes that were not used and money that came late, as withdrawn_payments_per_day allows: subject is the customer''s id. Payouts and refunds that wait for our balance at Stripe: subject is all, critical from one day on; top it up.';
 
 CREATE VIEW public.alert_stuck_live AS
  SELECT s.id AS session_id,
         CASE
-            WHEN (o.at < (now() - (((6 * public.health_setting('overdue_seconds_max'::text)))::double precision * '00:00:01'::interval))) THEN 'critical'::text
+            WHEN (o.at < (now() - (((6 * ( SELECT public.health_setting('overdue_seconds_max'::text) AS health_setting)))::double precision * '00:00:01'::interval))) THEN 'critical'::text
             ELSE 'warning'::text
         END AS severity,
     o.at AS since,
@@ -6619,6 +6781,7 @@ CREATE VIEW public.alert_stuck_live AS
             r.currency,
             r.credits,
             r.mechanic_share_bp,
+            r.included_minutes,
             r.max_minutes,
             r.mechanic_fixed_pay_cents,
             r.uses_per_customer,
@@ -6632,20 +6795,19 @@ CREATE VIEW public.alert_stuck_live AS
             r.workshop_id,
             r.scheduled_for,
             r.evidence,
-            r.created_at,
-            r.included_minutes
+            r.created_at
            FROM public.intakes r
           WHERE (r.id = s.id)
          LIMIT 1) i)
      CROSS JOIN LATERAL ( SELECT LEAST((s.parted_at + public.parting_limit()), (public.session_minutes(s.*)).grace_ends_at, (s.started_at + make_interval(mins => i.max_minutes))) AS at) o)
-  WHERE ((s.ended_at IS NULL) AND (s.status = 'live'::text) AND (o.at < (now() - ((public.health_setting('overdue_seconds_max'::text))::double precision * '00:00:01'::interval))));
+  WHERE ((s.ended_at IS NULL) AND (s.status = 'live'::text) AND (o.at < (now() - ((( SELECT public.health_setting('overdue_seconds_max'::text) AS health_setting))::double precision * '00:00:01'::interval))));
 
 COMMENT ON VIEW public.alert_stuck_live IS 'Live sessions that the sweep should have ended (parting_limit() after the parties left, after their minutes and the grace, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since is when it should have. Critical from 6 times that limit on.';
 
 CREATE VIEW public.alert_waiting_too_long AS
  SELECT session_id,
         CASE
-            WHEN (queued_at < (now() - (((3 * public.health_setting('waiting_seconds_max'::text)))::double precision * '00:00:01'::interval))) THEN 'critical'::text
+            WHEN (queued_at < (now() - (((3 * ( SELECT public.health_setting('waiting_seconds_max'::text) AS health_setting)))::double precision * '00:00:01'::interval))) THEN 'critical'::text
             ELSE 'warning'::text
         END AS severity,
     queued_at AS since,
@@ -6653,7 +6815,7 @@ CREATE VIEW public.alert_waiting_too_long AS
     urgent,
     workshop_id
    FROM public.session_assignments a
-  WHERE ((status = ANY (ARRAY['queued'::text, 'offered'::text])) AND (available_at <= now()) AND (queued_at < (now() - ((public.health_setting('waiting_seconds_max'::text))::double precision * '00:00:01'::interval))));
+  WHERE ((status = ANY (ARRAY['queued'::text, 'offered'::text])) AND (available_at <= now()) AND (queued_at < (now() - ((( SELECT public.health_setting('waiting_seconds_max'::text) AS health_setting))::double precision * '00:00:01'::interval))));
 
 COMMENT ON VIEW public.alert_waiting_too_long IS 'Sessions queued or offered for longer than health_waiting_seconds_max; since is when the customer began to wait. Critical from 3 times that limit on.';
 
@@ -6691,9 +6853,45 @@ COMMENT ON COLUMN public.confirmed_addresses.address_hash IS 'The result of addr
 
 COMMENT ON COLUMN public.confirmed_addresses.confirmed_at IS 'When that was first known.';
 
+CREATE TABLE public.contest_parts (
+    intake_id uuid NOT NULL,
+    session_id uuid NOT NULL,
+    cents bigint,
+    credits integer,
+    settled_outcome text GENERATED ALWAYS AS ('pay'::text) STORED NOT NULL,
+    own_session_id uuid GENERATED ALWAYS AS (
+CASE
+    WHEN (intake_id = session_id) THEN session_id
+    ELSE NULL::uuid
+END) STORED,
+    extension_id uuid GENERATED ALWAYS AS (
+CASE
+    WHEN (intake_id <> session_id) THEN intake_id
+    ELSE NULL::uuid
+END) STORED,
+    CONSTRAINT contest_parts_cents_check CHECK ((cents > 0)),
+    CONSTRAINT contest_parts_credits_check CHECK ((credits > 0)),
+    CONSTRAINT contest_parts_in_one_unit CHECK ((num_nonnulls(cents, credits) = 1))
+);
+
+COMMENT ON TABLE public.contest_parts IS 'What goes back of each price of a contested session that was decided: of its own, and of each extension that was used.';
+
+COMMENT ON COLUMN public.contest_parts.intake_id IS 'The intake that was paid: the session''s, or an extension''s.';
+
+COMMENT ON COLUMN public.contest_parts.session_id IS 'The contested session.';
+
+COMMENT ON COLUMN public.contest_parts.cents IS 'Of a payment by card, in cents of usd.';
+
+COMMENT ON COLUMN public.contest_parts.credits IS 'Of what was paid with credits, in credits.';
+
+COMMENT ON COLUMN public.contest_parts.settled_outcome IS 'The settlement that each has: nothing else can be contested.';
+
+COMMENT ON COLUMN public.contest_parts.own_session_id IS 'The session, where it is the part of its own price.';
+
+COMMENT ON COLUMN public.contest_parts.extension_id IS 'The extension, where it is the part of one.';
+
 CREATE TABLE public.contests (
     session_id uuid NOT NULL,
-    settled_outcome text GENERATED ALWAYS AS ('pay'::text) STORED NOT NULL,
     reason text NOT NULL,
     words text NOT NULL,
     contested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -6706,19 +6904,10 @@ CREATE TABLE public.contests (
     decided_at timestamp with time zone,
     decided_by uuid,
     change_id uuid,
-    refunded_session_id uuid GENERATED ALWAYS AS (
-CASE
-    WHEN (refund_cents IS NOT NULL) THEN session_id
-    ELSE NULL::uuid
-END) STORED,
     CONSTRAINT contests_answer_check CHECK ((length(answer) <= 2000)),
     CONSTRAINT contests_answered_whole CHECK (((answer IS NULL) = (answered_at IS NULL))),
     CONSTRAINT contests_decided_whole CHECK ((num_nonnulls(outcome, note, decided_at, decided_by, change_id) = ANY (ARRAY[0, 5]))),
-    CONSTRAINT contests_give_back_as_decided CHECK ((num_nonnulls(refund_cents, refund_credits) =
-CASE
-    WHEN (outcome = ANY (ARRAY['part'::text, 'all'::text])) THEN 1
-    ELSE 0
-END)),
+    CONSTRAINT contests_give_back_as_decided CHECK (((num_nonnulls(refund_cents, refund_credits) > 0) = ((outcome IS NOT NULL) AND (outcome <> 'keep'::text)))),
     CONSTRAINT contests_note_check CHECK (((length(note) >= 1) AND (length(note) <= 500))),
     CONSTRAINT contests_outcome_check CHECK ((outcome = ANY (ARRAY['keep'::text, 'part'::text, 'all'::text]))),
     CONSTRAINT contests_reason_check CHECK ((reason = ANY (ARRAY['not_helped'::text, 'wrong_advice'::text, 'cut_short'::text, 'behaviour'::text, 'other'::text]))),
@@ -6727,9 +6916,7 @@ END)),
     CONSTRAINT contests_words_check CHECK ((length(words) <= 2000))
 );
 
-COMMENT ON TABLE public.contests IS 'Paid sessions that their customers contest. What is not sent of their money waits for an admin''s decision.';
-
-COMMENT ON COLUMN public.contests.settled_outcome IS 'The settlement that its session must have: there is nothing to contest in any other.';
+COMMENT ON TABLE public.contests IS 'Paid sessions that their customers contest, with the minutes that were added to them. What is not sent of their money waits for an admin''s decision.';
 
 COMMENT ON COLUMN public.contests.reason IS 'What was wrong, as the customer chose it.';
 
@@ -6741,11 +6928,11 @@ COMMENT ON COLUMN public.contests.answer IS 'The mechanic''s words, once; person
 
 COMMENT ON COLUMN public.contests.answered_at IS 'When the mechanic answered.';
 
-COMMENT ON COLUMN public.contests.outcome IS 'keep: it stays as it was settled; part: some of the price goes back; all: all of it; null: nobody has decided.';
+COMMENT ON COLUMN public.contests.outcome IS 'keep: it stays as it was settled; part: some of what was paid goes back; all: all of it; null: nobody has decided.';
 
-COMMENT ON COLUMN public.contests.refund_cents IS 'What the customer shall have back of a card payment, in cents of usd; what went back before counts.';
+COMMENT ON COLUMN public.contests.refund_cents IS 'What the customer shall have back of payments by card, in cents of usd; what went back before counts.';
 
-COMMENT ON COLUMN public.contests.refund_credits IS 'The same of a session that was paid with credits, in credits.';
+COMMENT ON COLUMN public.contests.refund_credits IS 'The same of what was paid with credits, in credits.';
 
 COMMENT ON COLUMN public.contests.note IS 'The admin''s words, which both parties read, without personal data.';
 
@@ -6754,8 +6941,6 @@ COMMENT ON COLUMN public.contests.decided_at IS 'When it was decided.';
 COMMENT ON COLUMN public.contests.decided_by IS 'The sub of the admin''s token.';
 
 COMMENT ON COLUMN public.contests.change_id IS 'The id of the decision in admin_changes.';
-
-COMMENT ON COLUMN public.contests.refunded_session_id IS 'Its session, where cents go back to a card.';
 
 CREATE TABLE public.credit_balances (
     user_id uuid NOT NULL,
@@ -6801,6 +6986,33 @@ COMMENT ON COLUMN public.credit_packs.active IS 'Whether it is shown and sold.';
 COMMENT ON COLUMN public.credit_packs.change_id IS 'The id in admin_changes of the last change by an admin.';
 
 COMMENT ON COLUMN public.credit_packs.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
+
+CREATE TABLE public.customers (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    phone text,
+    referrer_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    erased_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.customers IS 'The customers. Created by the first intake, kept up to date by the next ones.';
+
+COMMENT ON COLUMN public.customers.user_id IS 'The sub of the token this customer signs in with.';
+
+COMMENT ON COLUMN public.customers.name IS 'Personal data, as last given at intake.';
+
+COMMENT ON COLUMN public.customers.email IS 'Personal data, as last given at intake.';
+
+COMMENT ON COLUMN public.customers.phone IS 'Personal data, as last given at intake.';
+
+COMMENT ON COLUMN public.customers.referrer_id IS 'The mechanic whose referral code they gave first, at whichever intake; never changed afterwards.';
+
+COMMENT ON COLUMN public.customers.created_at IS 'When the first intake was made.';
+
+COMMENT ON COLUMN public.customers.erased_at IS 'Set when the personal data was erased on request; such a customer cannot start a session.';
 
 CREATE TABLE public.dispute_documents (
     evidence_id uuid NOT NULL,
@@ -7282,13 +7494,13 @@ CREATE TABLE public.mechanics (
     email text,
     workshop_id uuid,
     status text DEFAULT 'active'::text NOT NULL,
+    suspended_at timestamp with time zone,
+    suspension_reason text,
     available_until timestamp with time zone,
     referral_code text DEFAULT public.new_referral_code() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     change_id uuid,
     changed_by uuid,
-    suspended_at timestamp with time zone,
-    suspension_reason text,
     CONSTRAINT mechanics_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     CONSTRAINT mechanics_only_suspended_ones_have_a_reason CHECK (((status = 'suspended'::text) OR (num_nonnulls(suspended_at, suspension_reason) = 0))),
     CONSTRAINT mechanics_referral_code_is_one CHECK ((referral_code ~ '^[0-9A-HJKMNP-TV-Z]{8}$'::text)),
@@ -7308,6 +7520,10 @@ COMMENT ON COLUMN public.mechanics.workshop_id IS 'The workshop that employs the
 
 COMMENT ON COLUMN public.mechanics.status IS 'A suspended mechanic may not fetch the queue or accept, and is offered nothing.';
 
+COMMENT ON COLUMN public.mechanics.suspended_at IS 'Since when they are suspended; null also where that was not recorded.';
+
+COMMENT ON COLUMN public.mechanics.suspension_reason IS 'The admin''s words about a suspension that is in force, for the mechanic; personal data.';
+
 COMMENT ON COLUMN public.mechanics.available_until IS 'The lease: requests are offered to this mechanic until then, and afterwards while a feed that was open by then stays open; infinity until the mechanic says otherwise; null: not available.';
 
 COMMENT ON COLUMN public.mechanics.referral_code IS 'The code that the mechanic gives to customers: 8 random characters of Crockford''s base 32, which has no I, L, O or U. It identifies the referrer and grants nothing.';
@@ -7317,10 +7533,6 @@ COMMENT ON COLUMN public.mechanics.created_at IS 'When the mechanic joined.';
 COMMENT ON COLUMN public.mechanics.change_id IS 'The id in admin_changes of the last change by an admin.';
 
 COMMENT ON COLUMN public.mechanics.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
-
-COMMENT ON COLUMN public.mechanics.suspended_at IS 'Since when they are suspended; null also where that was not recorded.';
-
-COMMENT ON COLUMN public.mechanics.suspension_reason IS 'The admin''s words about a suspension that is in force, for the mechanic; personal data.';
 
 CREATE TABLE public.realtime_connections (
     connection_id text NOT NULL,
@@ -7548,7 +7760,11 @@ CREATE TABLE public.notifications (
     data jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL,
     read_at timestamp with time zone,
-    CONSTRAINT notifications_tell_of_one_thing CHECK ((num_nonnulls(session_id, checkout_id) = 1))
+    CONSTRAINT notifications_tell_of_one_thing CHECK ((num_nonnulls(session_id, checkout_id) =
+CASE kind
+    WHEN 'suspended'::text THEN 0
+    ELSE 1
+END))
 );
 
 COMMENT ON TABLE public.notifications IS 'The notifications shown in the application; the text is made from kind and data when it is read.';
@@ -7559,9 +7775,9 @@ COMMENT ON COLUMN public.notifications.event_id IS 'The event that it reports; a
 
 COMMENT ON COLUMN public.notifications.kind IS 'One of the kinds in autodoctor.notifications.kinds.';
 
-COMMENT ON COLUMN public.notifications.session_id IS 'The session that it concerns; null for a payment without a session.';
+COMMENT ON COLUMN public.notifications.session_id IS 'The session that it concerns; null for a payment without a session, and for what concerns the reader alone.';
 
-COMMENT ON COLUMN public.notifications.checkout_id IS 'The payment that it concerns; null for a session.';
+COMMENT ON COLUMN public.notifications.checkout_id IS 'The payment that it concerns; null for a session, and for what concerns the reader alone.';
 
 COMMENT ON COLUMN public.notifications.data IS 'Ids and facts as they were then, no names.';
 
@@ -7651,9 +7867,9 @@ CREATE TABLE public.plans (
     mechanic_share_bp integer NOT NULL,
     mechanic_fixed_pay_cents integer DEFAULT 0 NOT NULL,
     uses_per_customer integer,
+    minute_packs jsonb DEFAULT '[]'::jsonb NOT NULL,
     change_id uuid,
     changed_by uuid,
-    minute_packs jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT plans_check CHECK ((max_minutes >= included_minutes)),
     CONSTRAINT plans_credits_check CHECK ((credits >= 0)),
     CONSTRAINT plans_currency_check CHECK ((currency = 'usd'::text)),
@@ -7691,11 +7907,11 @@ COMMENT ON COLUMN public.plans.mechanic_fixed_pay_cents IS 'The mechanic''s pay 
 
 COMMENT ON COLUMN public.plans.uses_per_customer IS 'How many sessions of this plan a customer may have, without cancelled and expired ones; null: no limit.';
 
+COMMENT ON COLUMN public.plans.minute_packs IS 'By what a talk of this plan can be extended: a list of {code, minutes, price_cents, credits}; credits of 0: by card only.';
+
 COMMENT ON COLUMN public.plans.change_id IS 'The id in admin_changes of the last change by an admin.';
 
 COMMENT ON COLUMN public.plans.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
-
-COMMENT ON COLUMN public.plans.minute_packs IS 'By what a talk of this plan can be extended: a list of {code, minutes, price_cents, credits}; credits of 0: by card only.';
 
 CREATE TABLE public.push_deliveries (
     subscription_id uuid NOT NULL,
@@ -8022,6 +8238,8 @@ CREATE TABLE public.session_meetings (
     asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     opened_at timestamp with time zone,
     over_at timestamp with time zone,
+    customer_at timestamp with time zone,
+    mechanic_at timestamp with time zone,
     meeting_id text,
     meeting jsonb,
     CONSTRAINT session_meetings_attempt_check CHECK ((attempt > 0)),
@@ -8040,6 +8258,10 @@ COMMENT ON COLUMN public.session_meetings.asked_at IS 'When it was first asked f
 COMMENT ON COLUMN public.session_meetings.opened_at IS 'When the medium had made it.';
 
 COMMENT ON COLUMN public.session_meetings.over_at IS 'When we knew that it is over: the medium said so, or it was deleted.';
+
+COMMENT ON COLUMN public.session_meetings.customer_at IS 'When the customer first asked to be let in.';
+
+COMMENT ON COLUMN public.session_meetings.mechanic_at IS 'When the mechanic first asked to be let in.';
 
 COMMENT ON COLUMN public.session_meetings.meeting_id IS 'The medium''s id of it.';
 
@@ -8175,10 +8397,9 @@ CREATE TABLE public.settings (
     value text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT settings_counts_are_small CHECK (((key <> ALL (ARRAY['min_messages_each'::text, 'late_minutes'::text])) OR (value ~ '^[0-9]{1,4}$'::text))),
-    CONSTRAINT settings_dispute_evidence_is_on_or_off CHECK (((key <> 'send_dispute_evidence'::text) OR (value = ANY (ARRAY['on'::text, 'off'::text])))),
     CONSTRAINT settings_evidence_is_a_class CHECK (((key <> 'evidence'::text) OR (value = ANY (ARRAY['witnessed'::text, 'claimed'::text])))),
     CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
-    CONSTRAINT settings_holds_are_hours CHECK (((key <> ALL (ARRAY['destination_hold_hours'::text, 'payout_hold_hours'::text, 'contest_hours'::text])) OR (value ~ '^[0-9]{1,4}$'::text))),
+    CONSTRAINT settings_holds_are_hours CHECK (((key <> ALL (ARRAY['destination_hold_hours'::text, 'payout_hold_hours'::text, 'contest_hours'::text, 'late_answer_hours'::text])) OR (value ~ '^[0-9]{1,4}$'::text))),
     CONSTRAINT settings_issuer_is_a_few_lines CHECK (((key <> 'receipt_issuer'::text) OR ((length(value) >= 1) AND (length(value) <= 500)))),
     CONSTRAINT settings_limits_are_counts CHECK (((key <> ALL (ARRAY['sockets_per_user'::text, 'releases_per_hour'::text])) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
     CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
@@ -8186,8 +8407,8 @@ CREATE TABLE public.settings (
     CONSTRAINT settings_release_pause_is_seconds CHECK (((key <> 'release_pause_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_retention_is_days CHECK (((key <> ALL (ARRAY['retain_files_days'::text, 'retain_messages_days'::text])) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
-    CONSTRAINT settings_switches_are_on_or_off CHECK (((key <> ALL (ARRAY['stripe_tax'::text, 'stripe_tax_ids'::text, 'stripe_invoices'::text])) OR (value = ANY (ARRAY['on'::text, 'off'::text])))),
-    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text, 'first_reply_seconds'::text, 'evidence_grace_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_switches_are_on_or_off CHECK (((key <> ALL (ARRAY['stripe_tax'::text, 'stripe_tax_ids'::text, 'stripe_invoices'::text, 'send_dispute_evidence'::text])) OR (value = ANY (ARRAY['on'::text, 'off'::text])))),
+    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text, 'first_reply_seconds'::text, 'evidence_grace_seconds'::text, 'late_payment_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
 
@@ -8215,13 +8436,13 @@ CREATE TABLE public.settlement_holds (
     CONSTRAINT settlement_holds_outcome_check CHECK ((outcome = ANY (ARRAY['pay'::text, 'refund'::text])))
 );
 
-COMMENT ON TABLE public.settlement_holds IS 'Ended sessions whose evidence, with what came after the verdict, demands another outcome. The outcome stays; what happens to the money an admin decides.';
+COMMENT ON TABLE public.settlement_holds IS 'Ended sessions whose evidence, with what came after the verdict, demands another outcome, or may have been lost. The outcome stays; what happens to the money an admin decides.';
 
 COMMENT ON COLUMN public.settlement_holds.held_at IS 'When it was judged again.';
 
-COMMENT ON COLUMN public.settlement_holds.demanded IS 'The status that all the evidence demands.';
+COMMENT ON COLUMN public.settlement_holds.demanded IS 'The status that all the evidence demands, that is sure, or that a call would demand of which the medium is silent.';
 
-COMMENT ON COLUMN public.settlement_holds.facts IS 'Status, reason and seconds together, as they stand and as they are demanded.';
+COMMENT ON COLUMN public.settlement_holds.facts IS 'Status, reason and seconds together, as they stand and as they are demanded, and because of what: late evidence, unsure, or a silent medium.';
 
 COMMENT ON COLUMN public.settlement_holds.outcome IS 'pay: the mechanic is paid; refund: the customer has everything back; null: nobody has decided.';
 
@@ -8474,14 +8695,14 @@ ALTER TABLE ONLY public.checkouts
 ALTER TABLE ONLY public.confirmed_addresses
     ADD CONSTRAINT confirmed_addresses_pkey PRIMARY KEY (user_id, address_hash);
 
+ALTER TABLE ONLY public.contest_parts
+    ADD CONSTRAINT contest_parts_pkey PRIMARY KEY (intake_id);
+
+ALTER TABLE ONLY public.contest_parts
+    ADD CONSTRAINT contest_parts_refund UNIQUE (intake_id, cents);
+
 ALTER TABLE ONLY public.contests
     ADD CONSTRAINT contests_pkey PRIMARY KEY (session_id);
-
-ALTER TABLE ONLY public.contests
-    ADD CONSTRAINT contests_refund UNIQUE (refunded_session_id, refund_cents);
-
-ALTER TABLE ONLY public.contests
-    ADD CONSTRAINT contests_refunded_session_id_key UNIQUE (refunded_session_id);
 
 ALTER TABLE ONLY public.credit_balances
     ADD CONSTRAINT credit_balances_pkey PRIMARY KEY (user_id);
@@ -8797,7 +9018,7 @@ ALTER TABLE ONLY public.workshops
 
 CREATE INDEX admin_changes_by_nobody ON public.admin_changes USING btree (id) WHERE (actor IS NOT NULL);
 
-CREATE INDEX admin_changes_by_subject ON public.admin_changes USING btree (subject, id);
+CREATE INDEX admin_changes_by_subject ON public.admin_changes USING btree (subject, at, id);
 
 CREATE INDEX admin_lookups_by_session ON public.admin_lookups USING gin (found);
 
@@ -8815,6 +9036,10 @@ CREATE INDEX attachments_unused ON public.attachments USING btree (created_at) W
 
 CREATE INDEX checkouts_fee_due ON public.checkouts USING btree (COALESCE(fee_due_at, created_at)) WHERE ((fee_booked_at IS NULL) AND (status = ANY (ARRAY['paid'::text, 'unfulfillable'::text])));
 
+CREATE INDEX checkouts_given_back ON public.checkouts USING btree (user_id) WHERE (late_answer = 'give_back'::text);
+
+CREATE INDEX checkouts_minutes ON public.checkouts USING btree (user_id) WHERE ((kind = 'extension'::text) AND (status = ANY (ARRAY['paid'::text, 'unfulfillable'::text])));
+
 CREATE UNIQUE INDEX checkouts_one_intake_at_once ON public.checkouts USING btree (user_id) WHERE ((kind = 'intake'::text) AND (status = ANY (ARRAY['open'::text, 'processing'::text])));
 
 CREATE UNIQUE INDEX checkouts_one_offer_of_a_pack ON public.checkouts USING btree (user_id, pack_code) WHERE ((kind = 'pack'::text) AND (status = 'open'::text));
@@ -8824,6 +9049,8 @@ CREATE INDEX checkouts_packs ON public.checkouts USING btree (user_id) WHERE ((k
 CREATE INDEX checkouts_refunds_due ON public.checkouts USING btree (refunds_due_at) WHERE (refunds_due_at IS NOT NULL);
 
 CREATE INDEX checkouts_unfinished ON public.checkouts USING btree (checked_at) WHERE (status = ANY (ARRAY['open'::text, 'processing'::text]));
+
+CREATE INDEX contest_parts_by_session ON public.contest_parts USING btree (session_id);
 
 CREATE INDEX contests_undecided ON public.contests USING btree (contested_at) WHERE (outcome IS NULL);
 
@@ -8867,6 +9094,8 @@ CREATE INDEX legacy_rows_by_session ON public.legacy_rows USING btree (session_i
 
 CREATE INDEX legacy_rows_by_user ON public.legacy_rows USING btree (user_id) WHERE (user_id IS NOT NULL);
 
+CREATE INDEX mail_deliveries_recent ON public.mail_deliveries USING brin (claimed_at);
+
 CREATE INDEX mail_deliveries_to_address ON public.mail_deliveries USING btree (address_hash, claimed_at) WHERE (address_hash IS NOT NULL);
 
 CREATE INDEX mail_deliveries_unknown ON public.mail_deliveries USING btree (claimed_at) WHERE (state = 'unknown'::text);
@@ -8883,6 +9112,8 @@ CREATE INDEX notifications_by_user ON public.notifications USING btree (user_id,
 
 CREATE INDEX notifications_unread ON public.notifications USING btree (user_id) WHERE (read_at IS NULL);
 
+CREATE INDEX payout_holds_escalations ON public.payout_holds USING btree (held_at) WHERE ((released_at IS NULL) AND (reason = 'escalation'::text));
+
 CREATE INDEX payout_holds_open ON public.payout_holds USING btree (payout_id) WHERE (released_at IS NULL);
 
 CREATE INDEX payout_reversals_by_dispute ON public.payout_reversals USING btree (dispute_id);
@@ -8897,7 +9128,7 @@ CREATE INDEX payouts_by_mechanic ON public.payouts USING btree (mechanic_id, id)
 
 CREATE INDEX payouts_escalations ON public.payouts USING btree (created_at) WHERE (kind = 'escalation'::text);
 
-CREATE UNIQUE INDEX payouts_once ON public.payouts USING btree (session_id, kind) WHERE (extension_id IS NULL);
+CREATE UNIQUE INDEX payouts_once ON public.payouts USING btree (session_id, kind, extension_id) NULLS NOT DISTINCT;
 
 CREATE INDEX payouts_open ON public.payouts USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
 
@@ -8927,7 +9158,9 @@ CREATE INDEX receipts_by_subject ON public.receipts USING btree (subject);
 
 CREATE INDEX receipts_by_user ON public.receipts USING btree (user_id, id);
 
-CREATE INDEX receipts_correcting ON public.receipts USING btree (corrects_id) WHERE (corrects_id IS NOT NULL);
+CREATE INDEX receipts_correcting ON public.receipts USING btree (corrects_id, id) WHERE (corrects_id IS NOT NULL);
+
+CREATE INDEX refunds_given_up ON public.refunds USING btree (created_at) WHERE (kind = ANY (ARRAY['extension'::text, 'unfulfillable'::text]));
 
 CREATE INDEX refunds_open ON public.refunds USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
 
@@ -8941,7 +9174,7 @@ CREATE INDEX session_assignment_events_answers ON public.session_assignment_even
 
 CREATE INDEX session_assignments_queue ON public.session_assignments USING btree (precedence, queued_at, id) WHERE (status = ANY (ARRAY['queued'::text, 'offered'::text]));
 
-CREATE INDEX session_events_begun ON public.session_events USING btree (occurred_at, session_id) WHERE ((type = 'transition'::text) AND (from_status IS NULL));
+CREATE INDEX session_events_begun ON public.session_events USING btree (occurred_at, session_id) WHERE (from_status IS NULL);
 
 CREATE INDEX session_events_ended ON public.session_events USING btree (occurred_at, session_id) WHERE ((to_status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) AND ((from_status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) IS NOT TRUE));
 
@@ -9019,6 +9252,8 @@ CREATE TRIGGER checkouts_know_the_address BEFORE INSERT ON public.checkouts FOR 
 
 CREATE TRIGGER contest_holds_stand BEFORE UPDATE OF released_at ON public.payout_holds FOR EACH ROW WHEN (((new.reason = 'contest'::text) AND (new.released_at IS NOT NULL))) EXECUTE FUNCTION public.contest_holds_stand();
 
+CREATE TRIGGER contest_parts_are_kept BEFORE DELETE OR UPDATE OR TRUNCATE ON public.contest_parts FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
 CREATE TRIGGER contests_are_kept BEFORE DELETE OR TRUNCATE ON public.contests FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER contests_follow AFTER INSERT OR UPDATE ON public.contests FOR EACH ROW EXECUTE FUNCTION public.contests_follow();
@@ -9095,6 +9330,8 @@ CREATE CONSTRAINT TRIGGER participants_consistent AFTER DELETE OR UPDATE ON publ
 
 CREATE TRIGGER payout_holds_follow AFTER INSERT OR UPDATE OF released_at ON public.payout_holds FOR EACH ROW EXECUTE FUNCTION public.payout_holds_follow();
 
+CREATE TRIGGER payouts_begin_anew_held AFTER UPDATE OF state ON public.payouts FOR EACH ROW WHEN (((old.state = 'cancelled'::text) AND (new.state = ANY (ARRAY['due'::text, 'held'::text])))) EXECUTE FUNCTION public.payouts_begin_held();
+
 CREATE TRIGGER payouts_begin_held AFTER INSERT ON public.payouts FOR EACH ROW EXECUTE FUNCTION public.payouts_begin_held();
 
 CREATE TRIGGER payouts_wait BEFORE INSERT OR UPDATE OF state, next_attempt_at ON public.payouts FOR EACH ROW WHEN ((new.state = ANY (ARRAY['due'::text, 'held'::text]))) EXECUTE FUNCTION public.payouts_wait();
@@ -9127,6 +9364,8 @@ CREATE TRIGGER referral_stands BEFORE UPDATE OF referrer_id, user_id ON public.c
 
 CREATE TRIGGER refund_ends_contest AFTER UPDATE OF state ON public.refunds FOR EACH ROW WHEN (((new.kind = 'contest'::text) AND (new.state = ANY (ARRAY['sent'::text, 'returned'::text])) AND (old.state <> ALL (ARRAY['sent'::text, 'returned'::text])))) EXECUTE FUNCTION public.refund_ends_contest();
 
+CREATE TRIGGER refund_reopens_contest AFTER UPDATE OF state ON public.refunds FOR EACH ROW WHEN (((new.kind = 'contest'::text) AND (old.state = ANY (ARRAY['sent'::text, 'returned'::text])) AND (new.state <> ALL (ARRAY['sent'::text, 'returned'::text])))) EXECUTE FUNCTION public.refund_reopens_contest();
+
 CREATE TRIGGER refunds_tell AFTER UPDATE OF state ON public.refunds FOR EACH ROW WHEN (((old.state <> 'failed'::text) AND (new.state = 'failed'::text))) EXECUTE FUNCTION public.refunds_tell();
 
 CREATE TRIGGER repairs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.repairs FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
@@ -9141,7 +9380,7 @@ CREATE TRIGGER session_assignments_are_kept BEFORE DELETE OR TRUNCATE ON public.
 
 CREATE TRIGGER session_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.session_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
-CREATE TRIGGER session_events_to_outbox AFTER INSERT ON public.session_events FOR EACH ROW WHEN ((new.type = 'transition'::text)) EXECUTE FUNCTION public.transition_to_outbox();
+CREATE TRIGGER session_events_to_outbox AFTER INSERT ON public.session_events FOR EACH ROW EXECUTE FUNCTION public.transition_to_outbox();
 
 CREATE TRIGGER session_extensions_are_kept BEFORE DELETE OR TRUNCATE ON public.session_extensions FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
@@ -9181,6 +9420,8 @@ CREATE TRIGGER summary_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WHEN 
 
 CREATE TRIGGER suspension_follows_status BEFORE UPDATE OF status ON public.mechanics FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.suspension_follows_status();
 
+CREATE TRIGGER suspension_is_told AFTER UPDATE OF status ON public.mechanics FOR EACH ROW WHEN (((old.status = 'active'::text) AND (new.status = 'suspended'::text) AND (new.name <> '[erased]'::text))) EXECUTE FUNCTION public.suspension_is_told();
+
 CREATE TRIGGER workshops_audited AFTER INSERT ON public.workshops FOR EACH ROW EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
 
 CREATE TRIGGER workshops_audited_again AFTER UPDATE OF name, change_id ON public.workshops FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
@@ -9197,8 +9438,20 @@ ALTER TABLE ONLY public.checkouts
 ALTER TABLE ONLY public.checkouts
     ADD CONSTRAINT checkouts_pack_code_fkey FOREIGN KEY (pack_code) REFERENCES public.credit_packs(code);
 
+ALTER TABLE ONLY public.contest_parts
+    ADD CONSTRAINT contest_parts_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
+
+ALTER TABLE ONLY public.contest_parts
+    ADD CONSTRAINT contest_parts_of_a_paying_session FOREIGN KEY (own_session_id, settled_outcome) REFERENCES public.settlements(session_id, outcome);
+
+ALTER TABLE ONLY public.contest_parts
+    ADD CONSTRAINT contest_parts_of_a_used_extension FOREIGN KEY (extension_id, settled_outcome) REFERENCES public.extension_settlements(extension_id, outcome);
+
+ALTER TABLE ONLY public.contest_parts
+    ADD CONSTRAINT contest_parts_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.contests(session_id);
+
 ALTER TABLE ONLY public.contests
-    ADD CONSTRAINT contests_of_a_paying_session FOREIGN KEY (session_id, settled_outcome) REFERENCES public.settlements(session_id, outcome);
+    ADD CONSTRAINT contests_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.settlements(session_id);
 
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_referrer_id_fkey FOREIGN KEY (referrer_id) REFERENCES public.mechanics(id);
@@ -9336,7 +9589,7 @@ ALTER TABLE ONLY public.receipts
     ADD CONSTRAINT receipts_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
 
 ALTER TABLE ONLY public.refunds
-    ADD CONSTRAINT refunds_as_a_contest_was_decided FOREIGN KEY (contested_session_id, amount_cents) REFERENCES public.contests(refunded_session_id, refund_cents);
+    ADD CONSTRAINT refunds_as_a_contest_was_decided FOREIGN KEY (contested_intake_id, amount_cents) REFERENCES public.contest_parts(intake_id, cents);
 
 ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_as_it_was_settled FOREIGN KEY (intake_id, settled_outcome) REFERENCES public.settlements(session_id, outcome);
@@ -9541,16 +9794,6 @@ GRANT SELECT,DELETE ON TABLE public.settlements_due TO autodoctor_app;
 
 GRANT UPDATE(retry_at) ON TABLE public.settlements_due TO autodoctor_app;
 
-REVOKE ALL ON FUNCTION public.count_against(limited text, by_user uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.count_against(limited text, by_user uuid) TO autodoctor_app;
-
-REVOKE ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) TO autodoctor_app;
-
-REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) FROM PUBLIC;
-
 GRANT SELECT ON TABLE public.checkouts TO autodoctor_app;
 
 GRANT INSERT(id) ON TABLE public.checkouts TO autodoctor_app;
@@ -9596,6 +9839,22 @@ GRANT UPDATE(fee_booked_at) ON TABLE public.checkouts TO autodoctor_app;
 GRANT UPDATE(refunds_due_at) ON TABLE public.checkouts TO autodoctor_app;
 
 GRANT UPDATE(tax_cents) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(processing_since) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(late_since) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(late_answer) ON TABLE public.checkouts TO autodoctor_app;
+
+REVOKE ALL ON FUNCTION public.count_against(limited text, by_user uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.count_against(limited text, by_user uuid) TO autodoctor_app;
+
+REVOKE ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) TO autodoctor_app;
+
+REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.extension_intake(of_extension uuid) FROM PUBLIC;
 
@@ -9678,6 +9937,8 @@ REVOKE ALL ON FUNCTION public.keep_fold(of_session uuid, of_meeting text, of_att
 REVOKE ALL ON FUNCTION public.leave_medium(of_session uuid, of_role text, at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.medium_changed(session public.sessions, of_role text, of_kind text, at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.medium_is_silent(session public.sessions) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
 
@@ -9823,18 +10084,6 @@ GRANT INSERT(facts) ON TABLE public.settlements TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.alert_completed_without_settlement TO autodoctor_app;
 
-GRANT SELECT ON TABLE public.customers TO autodoctor_app;
-
-GRANT INSERT(user_id) ON TABLE public.customers TO autodoctor_app;
-
-GRANT INSERT(name),UPDATE(name) ON TABLE public.customers TO autodoctor_app;
-
-GRANT INSERT(email),UPDATE(email) ON TABLE public.customers TO autodoctor_app;
-
-GRANT INSERT(phone),UPDATE(phone) ON TABLE public.customers TO autodoctor_app;
-
-GRANT INSERT(referrer_id),UPDATE(referrer_id) ON TABLE public.customers TO autodoctor_app;
-
 GRANT SELECT ON TABLE public.payout_holds TO autodoctor_app;
 
 GRANT INSERT(payout_id) ON TABLE public.payout_holds TO autodoctor_app;
@@ -9869,9 +10118,13 @@ GRANT INSERT(mechanic_id) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT INSERT(kind) ON TABLE public.payouts TO autodoctor_app;
 
+GRANT INSERT(extension_id) ON TABLE public.payouts TO autodoctor_app;
+
 GRANT INSERT(amount_cents) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT UPDATE(withheld_cents) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(netted_cents) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT UPDATE(sent_cents) ON TABLE public.payouts TO autodoctor_app;
 
@@ -9882,10 +10135,6 @@ GRANT INSERT(currency) ON TABLE public.payouts TO autodoctor_app;
 GRANT UPDATE(stripe_transfer_id) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT UPDATE(sent_at) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT INSERT(extension_id) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(netted_cents) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.alert_money TO autodoctor_app;
 
@@ -9900,6 +10149,8 @@ GRANT SELECT ON TABLE public.confirmed_addresses TO autodoctor_app;
 GRANT INSERT(user_id) ON TABLE public.confirmed_addresses TO autodoctor_app;
 
 GRANT INSERT(address_hash) ON TABLE public.confirmed_addresses TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.contest_parts TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.contests TO autodoctor_app;
 
@@ -9940,6 +10191,18 @@ GRANT INSERT(active),UPDATE(active) ON TABLE public.credit_packs TO autodoctor_a
 GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.credit_packs TO autodoctor_app;
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.credit_packs TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(email),UPDATE(email) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(phone),UPDATE(phone) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(referrer_id),UPDATE(referrer_id) ON TABLE public.customers TO autodoctor_app;
 
 GRANT SELECT,DELETE ON TABLE public.dispute_documents TO autodoctor_app;
 
@@ -10103,13 +10366,13 @@ GRANT INSERT(workshop_id),UPDATE(workshop_id) ON TABLE public.mechanics TO autod
 
 GRANT UPDATE(status) ON TABLE public.mechanics TO autodoctor_app;
 
+GRANT UPDATE(suspension_reason) ON TABLE public.mechanics TO autodoctor_app;
+
 GRANT UPDATE(available_until) ON TABLE public.mechanics TO autodoctor_app;
 
 GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.mechanics TO autodoctor_app;
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.mechanics TO autodoctor_app;
-
-GRANT UPDATE(suspension_reason) ON TABLE public.mechanics TO autodoctor_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.realtime_connections TO autodoctor_app;
 
@@ -10233,11 +10496,11 @@ GRANT INSERT(mechanic_fixed_pay_cents),UPDATE(mechanic_fixed_pay_cents) ON TABLE
 
 GRANT INSERT(uses_per_customer),UPDATE(uses_per_customer) ON TABLE public.plans TO autodoctor_app;
 
+GRANT INSERT(minute_packs),UPDATE(minute_packs) ON TABLE public.plans TO autodoctor_app;
+
 GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.plans TO autodoctor_app;
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.plans TO autodoctor_app;
-
-GRANT INSERT(minute_packs),UPDATE(minute_packs) ON TABLE public.plans TO autodoctor_app;
 
 GRANT SELECT,DELETE ON TABLE public.push_deliveries TO autodoctor_app;
 

@@ -14,6 +14,8 @@ CREATE TABLE session_meetings (
   asked_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
   opened_at   timestamptz,
   over_at     timestamptz,
+  customer_at timestamptz,
+  mechanic_at timestamptz,
   meeting_id  text UNIQUE,
   meeting     jsonb,
   PRIMARY KEY (session_id, attempt, number),
@@ -27,6 +29,8 @@ COMMENT ON COLUMN session_meetings.number IS '1, and one more for each that foll
 COMMENT ON COLUMN session_meetings.asked_at IS 'When it was first asked for.';
 COMMENT ON COLUMN session_meetings.opened_at IS 'When the medium had made it.';
 COMMENT ON COLUMN session_meetings.over_at IS 'When we knew that it is over: the medium said so, or it was deleted.';
+COMMENT ON COLUMN session_meetings.customer_at IS 'When the customer first asked to be let in.';
+COMMENT ON COLUMN session_meetings.mechanic_at IS 'When the mechanic first asked to be let in.';
 COMMENT ON COLUMN session_meetings.meeting_id IS 'The medium''s id of it.';
 COMMENT ON COLUMN session_meetings.meeting IS 'What a page needs to join it, beside a place of its own.';
 CREATE TRIGGER session_meetings_are_kept BEFORE DELETE OR TRUNCATE ON session_meetings
@@ -94,6 +98,11 @@ BEGIN
     ON CONFLICT DO NOTHING;
     SELECT m.number, m.meeting INTO STRICT number, meeting FROM session_meetings m
      WHERE m.session_id = of_session AND m.attempt = enter_call.attempt ORDER BY m.number DESC LIMIT 1;
+    UPDATE session_meetings m
+       SET customer_at = CASE party.role WHEN 'customer' THEN clock_timestamp() ELSE m.customer_at END,
+           mechanic_at = CASE party.role WHEN 'mechanic' THEN clock_timestamp() ELSE m.mechanic_at END
+     WHERE m.session_id = of_session AND m.attempt = enter_call.attempt AND m.number = enter_call.number
+       AND CASE party.role WHEN 'customer' THEN m.customer_at ELSE m.mechanic_at END IS NULL;
   END IF;
   RETURN NEXT;
 END
@@ -343,7 +352,8 @@ DECLARE
   of_role text;
   of_meeting record;
   of_mechanic uuid;
-  offset_by interval := clock_timestamp() - by_clock;
+  received timestamptz := clock_timestamp();
+  longest_ago interval := '1 hour'; -- so that no page's clock leads out of the calendar
 BEGIN
   SELECT * INTO session FROM sessions s
    WHERE s.id = of_session AND role_of(s, by_user) IS NOT NULL FOR NO KEY UPDATE;
@@ -359,8 +369,10 @@ BEGIN
   outcome := CASE WHEN session.ended_at IS NOT NULL THEN 'over'
                   WHEN session.status NOT IN ('waiting', 'live') OR of_meeting.meeting_id IS NULL THEN 'not_open'
                   ELSE 'open' END;
-  since := greatest(since + offset_by, of_meeting.opened_at, session.accepted_at, clock_timestamp() - interval '1 minute');
-  until := CASE WHEN packets > 0 THEN least(until + offset_by, clock_timestamp()) ELSE since END;
+  until := received - least(by_clock - until, longest_ago);
+  since := greatest(received - least(by_clock - since, longest_ago), of_meeting.opened_at, session.accepted_at,
+                    clock_timestamp() - interval '1 minute');
+  until := CASE WHEN packets > 0 THEN least(until, clock_timestamp()) ELSE since END;
   INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness, until, closed_at)
   SELECT of_session, since, of_mechanic, of_role, 'mutual', of_meeting.meeting_id, until, clock_timestamp()
    WHERE outcome = 'open' AND (since < until OR packets = 0)

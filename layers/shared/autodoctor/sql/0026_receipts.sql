@@ -7,7 +7,7 @@
 CREATE FUNCTION receipt_part(t ledger_transfer) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE
     WHEN t.kind IN ('charge', 'pack_sale', 'credit_hold') THEN t.amount
-    WHEN t.kind = 'credit_return' THEN -t.amount
+    WHEN t.kind = 'credit_return' OR t.kind = 'contest' AND t.currency = 'credit' THEN -t.amount
     WHEN t.currency <> 'usd' THEN NULL
     -- a refund, also one that failed in the end; and what reconcile found to be otherwise than it was booked
     WHEN statement_subject(t.key) ~ '^(refund:|session:[^:]*:charge$|pack:[^:]*:sale$)'
@@ -66,7 +66,7 @@ CREATE TABLE receipts (
 CREATE INDEX receipts_by_user ON receipts (user_id, id);
 CREATE INDEX receipts_by_subject ON receipts (subject);
 CREATE INDEX receipts_by_checkout ON receipts (checkout_id) WHERE checkout_id IS NOT NULL;
-CREATE INDEX receipts_correcting ON receipts (corrects_id) WHERE corrects_id IS NOT NULL;
+CREATE INDEX receipts_correcting ON receipts (corrects_id, id) WHERE corrects_id IS NOT NULL;
 COMMENT ON TABLE receipts IS
   'What customers have paid and what went back to them, as documents with numbers; written by the ledger''s trigger, never changed. No personal data: the name is looked up when one is shown, and erased with the customer.';
 COMMENT ON COLUMN receipts.year IS 'The year of its number, in UTC.';
@@ -138,10 +138,11 @@ BEGIN
                     WHEN upwards THEN 'correction' ELSE 'credit_note' END;
   IF t.currency = 'credit' THEN
     made.user_id := split_part(CASE WHEN upwards THEN t.debit_account ELSE t.credit_account END, ':', 2)::uuid;
-    SELECT p.name INTO made.title FROM intakes i JOIN plans p ON p.code = i.plan_code WHERE i.id = t.intake_id;
+    SELECT p.name || coalesce(': ' || x.minutes || ' more minutes', '') INTO made.title
+      FROM intakes i JOIN plans p ON p.code = i.plan_code LEFT JOIN session_extensions x ON x.id = i.id WHERE i.id = t.intake_id;
     made.cause := CASE WHEN upwards THEN 'session' ELSE 'credits_returned' END;
     SELECT r.id INTO made.corrects_id FROM receipts r
-     WHERE NOT upwards AND r.subject = regexp_replace(made.subject, ':credit_return$', ':credit_hold');
+     WHERE NOT upwards AND r.subject = 'session:' || t.intake_id || ':credit_hold';
   ELSE
     paid := receipt_checkout(t);
     made.checkout_id := paid.id;

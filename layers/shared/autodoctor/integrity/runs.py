@@ -19,7 +19,7 @@ from autodoctor.integrity.checks.base import Section
 from autodoctor.integrity.report import VerifyReport
 from autodoctor.integrity.verify import ALL_CHECKS, Place, reader, verify
 from autodoctor.plural import counted
-from autodoctor.web.paging import page_size
+from autodoctor.web.paging import fitting, page_size
 from autodoctor.web.schemas import ResponseModel, Utc
 
 MARGIN_SECONDS: Final = 20.0
@@ -107,12 +107,13 @@ def newest_runs(database: Database, limit: str | None = None) -> VerifyRuns:
     """What the last runs found.
 
     Args:
-        limit: how many, 1 to 100; 20 where absent.
+        limit: how many at most, 1 to 100; 20 where absent. Fewer where they found so much that they would not fit.
 
     Raises:
         Unprocessable: limit is none of these.
     """
-    return VerifyRuns(runs=[VerifyRun(**row) for row in database.all(_NEWEST, {"limit": page_size(limit)})])
+    rows = database.all(_NEWEST, {"limit": page_size(limit)})
+    return VerifyRuns(runs=fitting(VerifyRun(**row) for row in rows))
 
 
 def _place(before: VerifyReport | None) -> Place | None:

@@ -22,26 +22,23 @@ from psycopg.rows import tuple_row
 
 from autodoctor.deadline import SecondsLeft
 from autodoctor.ids import FIRST, LAST
-from autodoctor.integrity.checks import (
-    disputes,
-    evidence,
-    extensions,
-    files,
-    ledger,
-    metadata,
-    money,
-    netting,
-    origin,
-    receipts,
-    rooms,
-    times,
-    trail,
-)
+from autodoctor.integrity.checks import evidence, files, metadata, rooms, times, told, trail
 from autodoctor.integrity.checks import now as checks_now
 from autodoctor.integrity.checks import outcome as checks_outcome
 from autodoctor.integrity.checks import schema as checks_schema
 from autodoctor.integrity.checks import session as checks_session
 from autodoctor.integrity.checks.base import Check, Finding, Section
+from autodoctor.integrity.checks.money import (
+    contests,
+    disputes,
+    extensions,
+    flows,
+    ledger,
+    netting,
+    origin,
+    receipts,
+    settlements,
+)
 from autodoctor.integrity.checks.record import Record, records, window_end
 
 ALL_CHECKS: Final[tuple[Check, ...]] = (
@@ -51,10 +48,12 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     *checks_outcome.CHECKS,
     *evidence.CHECKS,
     *times.CHECKS,
-    *money.CHECKS,
+    *settlements.CHECKS,
     *extensions.CHECKS,
+    *contests.CHECKS,
     *ledger.CHECKS,
     *origin.CHECKS,
+    *flows.CHECKS,
     *receipts.CHECKS,
     *netting.CHECKS,
     *metadata.CHECKS,
@@ -62,6 +61,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     *files.CHECKS,
     *disputes.CHECKS,
     *checks_now.CHECKS,
+    *told.CHECKS,
 )
 WINDOW: Final = 1000
 """Sessions, ledger rows or people looked at together."""
@@ -213,6 +213,8 @@ def verify(
             outcome.made(disputes.CHECKS)
             outcome.add(files.check_now(connection))
             outcome.made(files.NOW)
+            outcome.add(told.check(connection))
+            outcome.made(told.CHECKS)
             total = _estimate(connection)
         _walks(connection, outcome, start, seconds_left, progress, total, window)
     except _UNREADABLE as unreadable:
@@ -263,8 +265,9 @@ def _sessions(connection: psycopg.Connection[Any], after: UUID, size: int, now: 
     upto = window_end(connection, after, size)
     found = records(connection, after, upto)
     findings = [finding for record in found.values() for finding in check_record(record, now)]
-    findings += money.check(connection, after, upto)
+    findings += settlements.check(connection, after, upto)
     findings += extensions.check(connection, after, upto)
+    findings += contests.check(connection, after, upto)
     findings += rooms.check(connection, after, upto)
     findings += files.check(connection, after, upto)
     # an intake that became no session is looked at, and counts with its checkout
@@ -291,8 +294,9 @@ MADE_BY: Final[dict[str, tuple[Check, ...]]] = {
         *checks_outcome.CHECKS,
         *evidence.CHECKS,
         *times.CHECKS,
-        *money.CHECKS,
+        *settlements.CHECKS,
         *extensions.CHECKS,
+        *contests.CHECKS,
         *metadata.CHECKS,
         *rooms.CHECKS,
         *files.OF_SESSIONS,

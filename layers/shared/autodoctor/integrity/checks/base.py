@@ -24,6 +24,7 @@ class Section(StrEnum):
     ACTIVITY = "activity"
     QUEUE = "queue"
     OUTBOX = "outbox"
+    NOTIFICATIONS = "notifications"
 
 
 class Finding(NamedTuple):

@@ -71,13 +71,36 @@ def check(record: Record) -> Iterator[Finding]:
         says = f"{demanded.started_at} to {demanded.ended_at}, {demanded.together_seconds} s"
         yield WRONG_TIMES.of(session.id, f"{detail}, its evidence says {says}")
 
-    late = judge(record, known=session.settled_at) if session.settled_at and late_evidence(record) else None
-    if late is not None and late.status != demanded.status and not session.is_held:
-        yield IGNORED.of(session.id, f"settled at {session.settled_at} as {session.status}, not as {late.status}")
-    elif session.settled_at and session.status == "completed" and not session.is_held:
-        sure = judge(record, known=session.settled_at, sure=True)
+    if session.settled_at is not None and not session.is_held:
+        yield from _ignored(record, session, session.settled_at, demanded)
+
+
+def _ignored(record: Record, session: Session, settled_at: datetime, demanded: Judged) -> Iterator[Finding]:
+    """Why a person should have decided what was settled."""
+    late = judge(record, known=settled_at) if late_evidence(record) else None
+    if late is not None and late.status != demanded.status:
+        yield IGNORED.of(session.id, f"settled at {settled_at} as {session.status}, not as {late.status}")
+    elif session.status == "completed":
+        sure = judge(record, known=settled_at, sure=True)
         if sure is not None and sure.status != session.status:
             yield IGNORED.of(session.id, "settled as completed, although no page heard for long what the medium says")
+    elif _silent_medium(record, settled_at):
+        called = judge(record, known=settled_at, called=True)
+        if called is not None and called.status != session.status:
+            yield IGNORED.of(session.id, "settled as cancelled, although the medium says nothing of the call they made")
+
+
+def _silent_medium(record: Record, at: datetime) -> bool:
+    """Whether both parties were let into a meeting of which the medium had said nothing by then."""
+    heard = {each.meeting for each in record.said if each.received_at <= at}
+    return record.current is not None and any(
+        each.attempt == record.current.attempt
+        and each.meeting_id is not None
+        and each.meeting_id not in heard
+        and each.both_at is not None
+        and each.both_at <= at
+        for each in record.meetings
+    )
 
 
 def late_evidence(record: Record) -> list[PresenceRow]:
@@ -95,7 +118,7 @@ def late_evidence(record: Record) -> list[PresenceRow]:
     ]
 
 
-def judge(record: Record, *, known: datetime | None = None, sure: bool = False) -> Judged | None:
+def judge(record: Record, *, known: datetime | None = None, sure: bool = False, called: bool = False) -> Judged | None:
     """The outcome that the evidence of an ended session demands; None when it demands none.
 
     The limits are those stored with the session. Where the evidence leaves the instant of the end open (they never
@@ -105,6 +128,7 @@ def judge(record: Record, *, known: datetime | None = None, sure: bool = False) 
         record: of the session.
         known: with what was known then; None: at the verdict.
         sure: of the medium only what a page has heard, where pages reported at all.
+        called: as if they had been in a call whenever both were there.
     """
     session, intake = record.session, record.intake
     if session is None or intake is None or session.status not in TERMINAL or session.ended_at is None:
@@ -125,7 +149,7 @@ def judge(record: Record, *, known: datetime | None = None, sure: bool = False) 
             session.started_at if _start_stands(record) else None,
             stretches,
             (session.customer_words, session.mechanic_words),
-            intake.evidence,
+            "claimed" if called else intake.evidence,  # then any presence counts
             session.scheduled_for,
         ),
         asked_at,

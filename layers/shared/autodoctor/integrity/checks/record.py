@@ -149,6 +149,17 @@ class MediaEventRow:
     attendee: str
     kind: str
     occurred_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingRow:
+    """A row of `session_meetings`; `both_at` is when the second party asked to be let in."""
+
+    session_id: UUID
+    attempt: int
+    meeting_id: str | None
+    both_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +193,7 @@ class Record:
     assignments: list[Assignment] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     presence: list[PresenceRow] = field(default_factory=list)
+    meetings: list[MeetingRow] = field(default_factory=list)
     said: list[MediaEventRow] = field(default_factory=list)
     assignment_events: list[AssignmentEventRow] = field(default_factory=list)
     participants: list[ParticipantRow] = field(default_factory=list)
@@ -250,8 +262,13 @@ SELECT session_id, id, role, mechanic_id, source, since, until, recorded_at, clo
        replaced_at, witness FROM session_presence
  WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, id
 """
+_MEETINGS: Final[LiteralString] = """
+SELECT session_id, attempt, meeting_id,
+       CASE WHEN num_nonnulls(customer_at, mechanic_at) = 2 THEN greatest(customer_at, mechanic_at) END AS both_at
+  FROM session_meetings WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, attempt, number
+"""
 _SAID: Final[LiteralString] = """
-SELECT session_id, meeting, attendee, kind, occurred_at FROM media_events
+SELECT session_id, meeting, attendee, kind, occurred_at, received_at FROM media_events
  WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id
 """
 _PARTICIPANTS: Final[LiteralString] = """
@@ -261,6 +278,16 @@ SELECT session_id, role, since, until, customer_id, mechanic_id FROM session_par
 _WAIVERS: Final[LiteralString] = """
 SELECT session_id, signed_at FROM waivers WHERE session_id > %(after)s AND session_id <= %(upto)s
 """
+_LISTS: Final[tuple[tuple[type[Any], LiteralString, str], ...]] = (
+    (Assignment, _ASSIGNMENTS, "assignments"),
+    (Event, _EVENTS, "events"),
+    (PresenceRow, _PRESENCE, "presence"),
+    (MeetingRow, _MEETINGS, "meetings"),
+    (MediaEventRow, _SAID, "said"),
+    (AssignmentEventRow, _ASSIGNMENT_EVENTS, "assignment_events"),
+    (ParticipantRow, _PARTICIPANTS, "participants"),
+)
+"""The rows of which a session may have several: each statement, and the list of `Record` that they go to."""
 _WINDOW_END: Final[LiteralString] = "SELECT id FROM intakes WHERE id > %s ORDER BY id OFFSET %s LIMIT 1"
 
 
@@ -287,18 +314,9 @@ def records(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> dic
         found[session.id].session = session
     for waiver in rows(connection, Waiver, _WAIVERS, window):
         found[waiver.session_id].waiver = waiver
-    for assignment in rows(connection, Assignment, _ASSIGNMENTS, window):
-        found[assignment.session_id].assignments.append(assignment)
-    for event in rows(connection, Event, _EVENTS, window):
-        found[event.session_id].events.append(event)
-    for stretch in rows(connection, PresenceRow, _PRESENCE, window):
-        found[stretch.session_id].presence.append(stretch)
-    for said in rows(connection, MediaEventRow, _SAID, window):
-        found[said.session_id].said.append(said)
-    for moved in rows(connection, AssignmentEventRow, _ASSIGNMENT_EVENTS, window):
-        found[moved.session_id].assignment_events.append(moved)
-    for participant in rows(connection, ParticipantRow, _PARTICIPANTS, window):
-        found[participant.session_id].participants.append(participant)
+    for row_type, statement, name in _LISTS:
+        for row in rows(connection, row_type, statement, window):
+            getattr(found[row.session_id], name).append(row)
     return found
 
 

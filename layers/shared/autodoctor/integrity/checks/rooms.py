@@ -84,11 +84,14 @@ SELECT t.session_id, format('message %%s of mechanic %%s', t.seq, t.mechanic_id)
     (
         AFTER_END,
         """
-SELECT t.session_id, format('message %%s at %%s, over at %%s', t.seq, t.at, e.occurred_at)
-  FROM session_messages t
-  JOIN session_events e ON e.session_id = t.session_id AND e.to_status IN ('completed', 'cancelled', 'expired')
- WHERE t.session_id > %(after)s AND t.session_id <= %(upto)s AND t.role <> 'system'
-   AND t.at > e.occurred_at + interval '5 seconds'
+WITH finished AS MATERIALIZED (
+  SELECT session_id, min(occurred_at) AS over_at FROM session_events
+   WHERE session_id > %(after)s AND session_id <= %(upto)s AND to_status IN ('completed', 'cancelled', 'expired')
+   GROUP BY session_id
+)
+SELECT t.session_id, format('message %%s at %%s, over at %%s', t.seq, t.at, f.over_at)
+  FROM finished f JOIN session_messages t USING (session_id)
+ WHERE t.role <> 'system' AND t.at > f.over_at + interval '5 seconds'
 """,
     ),
 )

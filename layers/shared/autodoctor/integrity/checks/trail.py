@@ -1,8 +1,9 @@
 """The audit trail explains the status of every row without a gap (SPEC.md#invariants, 4 and 7)."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID  # noqa: TC003 - annotates local variables
 
@@ -48,11 +49,12 @@ def check(record: Record) -> Iterator[Finding]:
     transitions = record.transitions
     if record.session is not None and _broken(transitions, record.session.status):
         yield GAP.of(record.id, f"it is {record.session.status}, its trail: {_listed(transitions)}")
+    followers = _Followers(record.assignment_events)
     for event in transitions:
         move = (event.from_status, event.to_status)
         if not event.repaired and (move not in _MOVES if event.from_status else event.to_status not in _BORN):
             yield MOVE.of(record.id, f"event {event.id}: from {event.from_status} to {event.to_status}")
-        if move in _FOLLOWS and not event.repaired and not _follows(record, event, _FOLLOWS[move]):
+        if move in _FOLLOWS and not event.repaired and not followers.has(event, _FOLLOWS[move]):
             yield NOT_FOLLOWED.of(record.id, f"event {event.id}: no assignment became {_FOLLOWS[move]} with it")
     yield from _assignments(record)
     for each in record.everything:
@@ -91,19 +93,24 @@ def _listed(trail: Sequence[Event] | Sequence[AssignmentEventRow]) -> str:
     return ", ".join(f"{each.from_status or 'nothing'}>{each.to_status}" for each in trail) or "nothing"
 
 
-def _follows(record: Record, cause: Event, status: str) -> bool:
-    """Whether an assignment moved to `status` by the same hand at the same time (or was put right later)."""
-    return any(
-        each.to_status == status
-        and (
-            each.repaired
-            or (
-                (each.actor, each.actor_id) == (cause.actor, cause.actor_id)
-                and abs(each.occurred_at - cause.occurred_at) <= _AT_ONCE
-            )
-        )
-        for each in record.assignment_events
-    )
+class _Followers:
+    """What assignments became, by whom and when: a long trail is not searched for each of its moves."""
+
+    def __init__(self, events: Sequence[AssignmentEventRow]) -> None:
+        self._repaired = {each.to_status for each in events if each.repaired}
+        self._times: dict[tuple[str, str, UUID | None], list[datetime]] = defaultdict(list)
+        for each in events:
+            self._times[each.to_status, each.actor, each.actor_id].append(each.occurred_at)
+        for times in self._times.values():
+            times.sort()
+
+    def has(self, cause: Event, status: str) -> bool:
+        """Whether an assignment moved to `status` by the same hand at the same time (or was put right later)."""
+        if status in self._repaired:
+            return True
+        times = self._times.get((status, cause.actor, cause.actor_id), [])
+        first = bisect_left(times, cause.occurred_at - _AT_ONCE)
+        return first < len(times) and times[first] <= cause.occurred_at + _AT_ONCE
 
 
 def _is_nobody(event: Event | AssignmentEventRow) -> bool:

@@ -21,8 +21,8 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from autodoctor.ids import FIRST, LAST, new_id
-from autodoctor.integrity.checks import money as checks_money
 from autodoctor.integrity.checks.base import Check
+from autodoctor.integrity.checks.money.settlements import NOT_DUE
 from autodoctor.integrity.checks.record import Record, records, window_end
 from autodoctor.integrity.repair.gaps import MissingRow, place_of
 from autodoctor.integrity.repair.plan import Change, plan
@@ -54,9 +54,9 @@ UPDATE session_assignments SET status = %(status)s, ended_at = coalesce(%(ended_
  WHERE id = %(id)s AND status = %(from_status)s
 """
 _AUDIT: Final[LiteralString] = """
-INSERT INTO session_events (session_id, id, occurred_at, type, from_status, to_status, actor, data)
+INSERT INTO session_events (session_id, id, occurred_at, from_status, to_status, actor, data)
 VALUES (%(session_id)s, coalesce(%(event_id)s, nextval('event_sequence')), coalesce(%(at)s, clock_timestamp()),
-        'transition', %(from_status)s, %(status)s, %(actor)s, %(data)s)
+        %(from_status)s, %(status)s, %(actor)s, %(data)s)
 RETURNING id
 """
 _ASSIGNMENT_AUDIT: Final[LiteralString] = """
@@ -221,13 +221,13 @@ def _look(record: Record, now: datetime, window: _Window) -> _Looked:
     left = [finding for finding in wrong if finding.check.repairable]
     unclear = "; ".join(f"{finding.check.slug}: {finding.detail}" for finding in left)
     if record.id in window.to_settle and wrong:
-        unclear = unclear or f"{checks_money.NOT_DUE.slug}: {wrong[0].check.slug} first"
+        unclear = unclear or f"{NOT_DUE.slug}: {wrong[0].check.slug} first"
     return _Looked(record.id, changes, unclear, {finding.check.slug: finding.detail for finding in wrong})
 
 
 def _due(session_id: str) -> Change:
     reason = "its end moves money or credits, and nobody has settled it"
-    return Change(checks_money.NOT_DUE, session_id, {"due": False}, {"due": True}, reason)
+    return Change(NOT_DUE, session_id, {"due": False}, {"due": True}, reason)
 
 
 def _put_right(
@@ -270,7 +270,7 @@ def _in_transaction(
             raise _GuardsNeeded
         for change in changes:
             _apply(connection, session_id, change, operator)
-        due = [each for each in _again(connection, session_id).changes if each.check is checks_money.NOT_DUE]
+        due = [each for each in _again(connection, session_id).changes if each.check is NOT_DUE]
         if due:
             connection.execute(_DUE, [session_id])
         changes += [each for each in due if each not in changes]

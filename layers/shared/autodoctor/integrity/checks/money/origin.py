@@ -62,8 +62,8 @@ SELECT t.id, format('%%s: %%s', t.kind, t.key)
                   || '(:(held|excess|platform|mechanic|receivable|sale|credits|repaid:[0-9a-f-]{36}(:credits)?))?'
                   || '(:undone(:(excess|platform|mechanic|receivable|netting))?)?)?$')
    WHEN 'contest' THEN t.kind = 'contest' AND EXISTS (
-     SELECT FROM contests k WHERE k.session_id = t.intake_id AND k.refund_credits IS NOT NULL
-        AND t.key ~ ('^contest:' || k.session_id || ':(credits|platform|mechanic|receivable)$'))
+     SELECT FROM contest_parts k WHERE k.intake_id = t.intake_id AND k.credits IS NOT NULL
+        AND t.key ~ ('^contest:' || k.intake_id || ':(credits|platform|mechanic|receivable)$'))
    WHEN 'fee' THEN t.kind = 'fee' AND t.key ~ '^fee:[^:]+$'
      AND (t.intake_id IS NULL OR EXISTS (SELECT FROM checkouts c WHERE c.intake_id = t.intake_id))
    WHEN 'grant' THEN t.kind = 'credit_grant'

@@ -63,7 +63,7 @@ SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at
        p.session AS paid, p.session_to AS paid_to, p.referral AS referred, p.referral_to AS referred_to,
        p.escalation AS escalated, q.amount_cents AS quoted, q.escalation_bp,
        r.session AS refunded, coalesce(r.times, 0) AS refunds, r.contest AS contest_refunded,
-       k.refund_cents, k.refund_credits, coalesce(t.contest_credits, 0) AS contest_credits,
+       k.cents AS refund_cents, k.credits AS refund_credits, coalesce(t.contest_credits, 0) AS contest_credits,
        coalesce(t.contest_cents, 0) AS contest_cents,
        coalesce(t.charged, 0) AS charged, coalesce(t.charges, 0) AS charges, coalesce(t.held, 0) AS held,
        coalesce(t.credits_held, 0) AS credits_held, coalesce(t.holds, 0) AS holds, coalesce(t.spends, 0) AS spends,
@@ -73,7 +73,7 @@ SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at
   LEFT JOIN settlements st ON st.session_id = i.id
   LEFT JOIN settlements_due d ON d.session_id = i.id
   LEFT JOIN settlement_holds h ON h.session_id = i.id
-  LEFT JOIN contests k ON k.session_id = i.id
+  LEFT JOIN contest_parts k ON k.intake_id = i.id
   LEFT JOIN quotes q ON q.approved_session_id = i.id
   LEFT JOIN (
     SELECT session_id, array_agg(amount_cents) FILTER (WHERE kind = 'session') AS session,
@@ -194,7 +194,7 @@ def check(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> Itera
             yield from _moved(money)
             yield from _shared(money)
             yield from _credits(money)
-            yield from _contested(money)
+        yield from _contested(money)
         yield from _taken_in(money)
     yield from findings_of(connection, checks_times.OF_SESSIONS, after=after, upto=upto)
 

@@ -9,8 +9,9 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from autodoctor.ids import LAST
-from autodoctor.integrity.checks import netting, origin, receipts, times
+from autodoctor.integrity.checks import times
 from autodoctor.integrity.checks.base import Check, Finding, Section
+from autodoctor.integrity.checks.money import flows, netting, origin, receipts
 from autodoctor.integrity.checks.now import Query, findings_of
 
 _IN_LEDGER = Section.LEDGER
@@ -28,7 +29,10 @@ FULFILLED: Final = Check(
     "payment_without_effect", Section.INBOX, "a payment was taken and gave nothing, or not booked", 11
 )
 TWICE: Final = Check("effect_twice", Section.INBOX, "one payment took effect twice, or without being paid", 11)
-CHECKS: Final = (ROW, WHOSE, BALANCE, NO_BALANCE, PAYABLE, SENT, FULFILLED, TWICE)
+KEPT: Final = Check(
+    "late_payment_kept", Section.INBOX, "money came late, and was neither used nor given back when that was due", 11
+)
+CHECKS: Final = (ROW, WHOSE, BALANCE, NO_BALANCE, PAYABLE, SENT, FULFILLED, TWICE, KEPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,14 @@ SELECT c.id, format('%%s, %%s, payment %%s', c.kind, c.status, c.stripe_payment_
                       'pack:' || c.id || ':credits')))
 """,
     ),
+    (
+        KEPT,
+        """
+SELECT c.id, format('since %%s, answer: %%s', c.late_since, coalesce(c.late_answer, 'none')) FROM checkouts c
+ WHERE c.id > %(after)s AND c.id <= %(upto)s
+   AND c.status = 'processing' AND c.late_since + late_answer_time() + interval '1 hour' < clock_timestamp()
+""",
+    ),
     origin.OF_CHECKOUTS,
     times.OF_CHECKOUTS,
 )
@@ -130,6 +142,7 @@ SELECT DISTINCT split_part(a.account, ':', 2), 'credits were booked'
 """,
     ),
     origin.OF_LEDGER,
+    flows.OF_LEDGER,
     receipts.OF_LEDGER,
     netting.OF_LEDGER,
     times.OF_LEDGER,

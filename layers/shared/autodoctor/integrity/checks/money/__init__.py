@@ -1,0 +1,1 @@
+"""What verify looks for where money is concerned, one module a subject."""

@@ -1,4 +1,4 @@
-"""GET /api/intakes/{intakeId}, POST /api/customer/credits/checkout, extensions; EventBridge schedule: checkouts"""
+"""Intakes that are paid, credits to buy, extensions; EventBridge schedule: checkouts"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,15 @@ from autodoctor.deadline import SecondsLeft
 from autodoctor.errors import (
     CustomerErased,
     IntakeNotFound,
+    MechanicNotActive,
+    PaymentNotLate,
     PaymentProcessing,
     PaymentsUnavailable,
     SessionBusy,
     SessionEnded,
     SessionNotFound,
     TooManyRequests,
+    WithdrawnTooOften,
 )
 from autodoctor.events.publish import Publisher
 from autodoctor.extensions.errors import (
@@ -32,6 +35,7 @@ from autodoctor.extensions.extend import (
     extend,
 )
 from autodoctor.intake.card import IntakeStatus, intake_status
+from autodoctor.intake.late import LatePaymentAnswer, answer_late_payment
 from autodoctor.monitoring.scheduled import scheduled
 from autodoctor.observability import MetricUnit, metrics
 from autodoctor.payments.checkout.checkout import PackCheckout, PackRequest, buy_pack
@@ -48,6 +52,17 @@ publish = Publisher(db)
 @router.route("GET /api/intakes/{intakeId}", groups=["customers"], raises=[IntakeNotFound])
 def status(request: Request) -> IntakeStatus:
     return intake_status(db, request.caller.user_id, request.id("intakeId", IntakeNotFound))
+
+
+@router.route(
+    "POST /api/intakes/{intakeId}/answer",
+    groups=["customers"],
+    body=LatePaymentAnswer,
+    raises=[IntakeNotFound, PaymentNotLate, PaymentsUnavailable],
+)
+def answer_late(request: Request) -> IntakeStatus:
+    intake_id = request.id("intakeId", IntakeNotFound)
+    return answer_late_payment(db, request.caller.user_id, intake_id, request.json(LatePaymentAnswer), publish.publish)
 
 
 @router.route(
@@ -74,6 +89,7 @@ def buy(request: Request) -> PackCheckout:
         SessionEnded,
         SessionNotFound,
         TooManyRequests,
+        WithdrawnTooOften,
     ],
     after=publish,
 )
@@ -91,6 +107,7 @@ def ask(request: Request) -> ExtensionState:
         ExtensionNotFound,
         ExtensionNotPaid,
         ExtensionNotPossible,
+        MechanicNotActive,
         SessionEnded,
         SessionNotFound,
     ],

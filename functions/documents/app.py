@@ -2,7 +2,7 @@
 
 from autodoctor.db import database
 from autodoctor.documents.receipts import Receipt, Receipts, receipt, receipts_of
-from autodoctor.documents.statements import Statement, Statements, statement, statements_of
+from autodoctor.documents.statements import Statement, Statements, page_of_statement, statement, statements_of
 from autodoctor.errors import ReceiptNotFound, StatementNotFound
 from autodoctor.web.formats import chosen
 from autodoctor.web.http import Content, Request, Router
@@ -46,7 +46,7 @@ def statements(request: Request) -> Statements:
 @router.route(
     "GET /api/mechanic/statements/{month}",
     groups=["mechanics"],
-    query=["format"],
+    query=["cursor", "format"],
     headers=["accept"],
     raises=[StatementNotFound],
 )
@@ -65,7 +65,7 @@ def one_statement(request: Request) -> Statement | Content | Content[bytes]:
         from autodoctor.documents.pdf import statement_pdf  # noqa: PLC0415 (see above)
 
         return statement_pdf(made)
-    return made
+    return page_of_statement(made, request.query.get("cursor"))
 
 
 handler = router.handler()

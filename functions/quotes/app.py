@@ -149,7 +149,7 @@ def contest(request: Request) -> contests.SessionContest:
     "POST /api/sessions/{sessionId}/contest/answer",
     groups=["mechanics"],
     body=contests.AnswerRequest,
-    raises=[ContestAnswered, ContestDecided, ContestNotFound, SessionNotFound],
+    raises=[ContestAnswered, ContestDecided, ContestNotFound, ContestNotOpen, SessionNotFound],
     after=publish_contest,
 )
 def answer_contest(request: Request) -> contests.SessionContest:

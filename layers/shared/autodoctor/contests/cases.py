@@ -38,7 +38,7 @@ class Case(ResponseModel):
         due_by: until when a dispute can be answered.
         customer_name: null where no request gave one.
         plan: its code; for a dispute without a session, what was bought.
-        cents: what is at stake: the price, or the share of a quote.
+        cents: what is at stake: what was paid, or the share of a quote.
         answered: whether the mechanic answered a contest, or Stripe has the evidence of a dispute.
     """
 
@@ -65,7 +65,7 @@ class Cases(ResponseModel):
 
 
 class CasePayment(ResponseModel):
-    """The payment of a session by card.
+    """The payment by card of a session, or of more minutes.
 
     Attributes:
         status: of the page at Stripe; unfulfillable: paid, and never became a session.
@@ -80,16 +80,40 @@ class CasePayment(ResponseModel):
     created_at: Utc
 
 
+class CaseExtension(ResponseModel):
+    """Minutes that were added to the session, and what was paid for them.
+
+    Attributes:
+        settled: pay: they were used; refund or return: it goes back; null: they did not run, or are not settled.
+        refunded_cents: what went back to the card so far.
+        refund_cents: what goes back of it after a contest, in cents; `refund_credits` the same in credits.
+    """
+
+    extension_id: UUID
+    minutes: int
+    status: str
+    funding: str
+    price_cents: int
+    credits: int
+    settled: Literal["pay", "refund", "return"] | None
+    refunded_cents: int
+    refund_cents: int | None
+    refund_credits: int | None
+    payment: CasePayment | None
+
+
 class CaseDispute(ResponseModel):
     """A dispute of the payment at the customer's bank.
 
     Attributes:
+        extension_id: whose payment it is; null: the session's own.
         status: as Stripe names it.
         taken_cents: what Stripe has taken from us for it and not given back.
         evidence_id: of our answer to it; null: there is none yet.
     """
 
     stripe_dispute_id: str
+    extension_id: UUID | None
     status: str
     amount_cents: int
     taken_cents: int
@@ -100,9 +124,10 @@ class CaseDispute(ResponseModel):
 
 
 class CaseRefund(ResponseModel):
-    """Money that goes back to the customer's card."""
+    """Money that goes back to the customer's card; `extension_id` as of a dispute."""
 
-    kind: Literal["session", "contest", "unfulfillable"]
+    kind: Literal["session", "contest", "unfulfillable", "extension"]
+    extension_id: UUID | None
     amount_cents: int
     state: str
     waits_for: str | None
@@ -142,8 +167,13 @@ class SessionCase(ResponseModel):
     """Everything about the money of one session.
 
     Attributes:
+        funding: of its own price, as all that follows until `payment`; what is of its extensions stands with them.
         settled: where its money went: pay, refund, return or nothing; null: it is not settled.
         refunded_cents: what went back to the card so far, by us, by hand or by lost disputes.
+        refund_cents: what of its own price goes back after a contest, in cents; `refund_credits` the same in credits.
+        contestable_cents: what a contest is about of payments by card: its own price, and those of extensions that
+            were used; `contestable_credits` the same of what was paid with credits. Null: nothing was paid so.
+        disputes: of its payment and those of its extensions, like refunds and ledger.
     """
 
     session_id: UUID
@@ -153,6 +183,11 @@ class SessionCase(ResponseModel):
     currency: str
     settled: Literal["pay", "refund", "return", "nothing"] | None
     refunded_cents: int
+    refund_cents: int | None
+    refund_credits: int | None
+    contestable_cents: int | None
+    contestable_credits: int | None
+    extensions: list[CaseExtension]
     open_until: Utc | None
     contest: Contest | None
     late_evidence: LateDemand | None
@@ -169,63 +204,113 @@ SELECT w.session_id, w.evidence_id, w.kind, w.since, w.due_by, coalesce(i.custom
        coalesce(w.cents, i.price_cents) AS cents, coalesce(i.credits, 0) AS credits,
        coalesce(i.currency, c.currency) AS currency, w.answered, w.id
   FROM (
-    SELECT session_id AS id, session_id, NULL::uuid AS evidence_id, NULL::uuid AS checkout_id, 'contest' AS kind,
-           contested_at AS since, NULL::timestamptz AS due_by, NULL::bigint AS cents, answer IS NOT NULL AS answered
-      FROM contests WHERE outcome IS NULL
+    (SELECT session_id AS id, session_id, NULL::uuid AS evidence_id, NULL::uuid AS checkout_id, 'contest' AS kind,
+            contested_at AS since, NULL::timestamptz AS due_by,
+            (SELECT sum(p.price_cents) FROM contested_prices(session_id) AS p) AS cents, answer IS NOT NULL AS answered
+       FROM contests WHERE outcome IS NULL AND (contested_at, session_id) > (%(since)s, %(id)s)
+      ORDER BY contested_at, session_id LIMIT %(limit)s + 1)
     UNION ALL
-    SELECT session_id, session_id, NULL, NULL, 'late_evidence', held_at, NULL, NULL, false
-      FROM settlement_holds WHERE outcome IS NULL
+    (SELECT session_id, session_id, NULL, NULL, 'late_evidence', held_at, NULL, NULL, false
+       FROM settlement_holds WHERE outcome IS NULL AND (held_at, session_id) > (%(since)s, %(id)s)
+      ORDER BY held_at, session_id LIMIT %(limit)s + 1)
     UNION ALL
-    SELECT p.session_id, p.session_id, NULL, NULL, 'escalation', h.held_at, NULL, p.amount_cents, false
-      FROM payout_holds h JOIN payouts p ON p.id = h.payout_id
-     WHERE h.released_at IS NULL AND h.reason = 'escalation' AND p.state IN ('due', 'held', 'sending', 'failed')
+    (SELECT p.session_id, p.session_id, NULL, NULL, 'escalation', h.held_at, NULL, p.amount_cents, false
+       FROM payout_holds h JOIN payouts p ON p.id = h.payout_id
+      WHERE h.released_at IS NULL AND h.reason = 'escalation' AND p.state IN ('due', 'held', 'sending', 'failed')
+        AND h.held_at >= %(since)s AND (h.held_at, p.session_id) > (%(since)s, %(id)s)
+      ORDER BY h.held_at, p.session_id LIMIT %(limit)s + 1)
     UNION ALL
-    SELECT e.id, (SELECT s.id FROM sessions s LEFT JOIN session_extensions x ON x.intake_id = k.intake_id
-                   WHERE s.id = coalesce(x.session_id, k.intake_id)), e.id,
-           e.checkout_id, 'dispute', e.created_at, e.due_by, k.amount_cents, e.state = 'staged'
-      FROM dispute_evidence e JOIN checkouts k ON k.id = e.checkout_id
-     WHERE e.state IN ('due', 'sending', 'staged', 'failed') AND (NOT e.sends OR e.state = 'failed')
+    (SELECT e.id, (SELECT s.id FROM sessions s WHERE s.id = coalesce(
+                      (SELECT x.session_id FROM session_extensions x WHERE x.intake_id = k.intake_id), k.intake_id)),
+            e.id, e.checkout_id, 'dispute', e.created_at, e.due_by, k.amount_cents, e.state = 'staged'
+       FROM dispute_evidence e JOIN checkouts k ON k.id = e.checkout_id
+      WHERE e.state IN ('due', 'sending', 'staged', 'failed') AND (NOT e.sends OR e.state = 'failed')
+        AND (e.created_at, e.id) > (%(since)s, %(id)s)
+      ORDER BY e.created_at, e.id LIMIT %(limit)s + 1)
   ) AS w
   LEFT JOIN sessions s ON s.id = w.session_id
   LEFT JOIN intakes i ON i.id = s.id
   LEFT JOIN checkouts c ON c.id = w.checkout_id
   LEFT JOIN customers cu ON cu.user_id = c.user_id
   LEFT JOIN mechanics m ON m.id = s.mechanic_id
- WHERE (w.since, w.id) > (%(since)s, %(id)s)
  ORDER BY w.since, w.id LIMIT %(limit)s + 1
 """
-_MONEY: Final[LiteralString] = """
-SELECT i.id AS session_id, s.id IS NOT NULL AS began, i.funding, i.price_cents, i.credits, i.currency,
-       st.outcome AS settled,
+_OF_INTAKE: Final[LiteralString] = """
        coalesce((SELECT sum(l.cents) FROM losses l
                   WHERE l.payment_intent_id = c.stripe_payment_intent_id AND l.effective), 0)::bigint AS refunded_cents,
+       d.cents AS refund_cents, d.credits AS refund_credits,
        CASE WHEN c.id IS NOT NULL THEN jsonb_build_object(
          'status', c.status, 'amount_cents', c.amount_cents, 'stripe_session_id', c.stripe_session_id,
          'stripe_payment_intent_id', c.stripe_payment_intent_id, 'created_at', c.created_at,
-         'stripe_url', stripe_page('payments', c.stripe_payment_intent_id)) END AS payment,
-       to_jsonb(h) - '{session_id,decided_by,change_id}'::text[] AS late_evidence
+         'stripe_url', stripe_page('payments', c.stripe_payment_intent_id)) END AS payment
+"""
+_MONEY: Final[LiteralString] = (
+    """
+SELECT i.id AS session_id, s.id IS NOT NULL AS began, i.funding, i.price_cents, i.credits, i.currency,
+       st.outcome AS settled, p.contestable_cents, p.contestable_credits,
+       to_jsonb(h) - '{session_id,decided_by,change_id}'::text[] AS late_evidence,
+"""
+    + _OF_INTAKE
+    + """
   FROM intakes i
   LEFT JOIN sessions s ON s.id = i.id
   LEFT JOIN settlements st ON st.session_id = i.id
   LEFT JOIN checkouts c ON c.intake_id = i.id
+  LEFT JOIN contest_parts d ON d.intake_id = i.id
   LEFT JOIN settlement_holds h ON h.session_id = i.id
+ CROSS JOIN LATERAL (
+   SELECT (sum(price_cents) FILTER (WHERE funding = 'card'))::bigint AS contestable_cents,
+          (sum(credits) FILTER (WHERE funding = 'credit'))::bigint AS contestable_credits
+     FROM contested_prices(i.id)) AS p
  WHERE i.id = %(session_id)s
 """
-_REFUNDS: Final[LiteralString] = """
-SELECT kind, amount_cents, state, waits_for, last_error, created_at, sent_at, stripe_refund_id
-  FROM refunds WHERE intake_id = %(session_id)s ORDER BY id
+)
+_EXTENSIONS: Final[LiteralString] = (
+    """
+SELECT x.id AS extension_id, x.minutes, x.status, x.pay_with AS funding, x.price_cents, x.credits, e.outcome AS settled,
 """
-_DISPUTES: Final[LiteralString] = """
-SELECT d.id AS stripe_dispute_id, d.status, d.amount_cents, d.withdrawn_cents - d.reinstated_cents AS taken_cents,
-       stripe_page('disputes', d.id) AS stripe_url, d.created_at, d.updated_at, e.id AS evidence_id
-  FROM checkouts c JOIN stripe_disputes d ON d.payment_intent_id = c.stripe_payment_intent_id
+    + _OF_INTAKE
+    + """
+  FROM session_extensions x
+  LEFT JOIN extension_settlements e ON e.extension_id = x.id
+  LEFT JOIN checkouts c ON c.intake_id = x.intake_id
+  LEFT JOIN contest_parts d ON d.intake_id = x.intake_id
+ WHERE x.session_id = %(session_id)s AND x.intake_id IS NOT NULL ORDER BY x.id
+"""
+)
+_PAID: Final[LiteralString] = """
+WITH paid AS (
+  SELECT %(session_id)s::uuid AS intake_id, NULL::uuid AS extension_id
+  UNION ALL SELECT x.intake_id, x.id FROM session_extensions x WHERE x.session_id = %(session_id)s
+)
+"""
+_REFUNDS: Final[LiteralString] = (
+    _PAID
+    + """
+SELECT r.kind, p.extension_id, r.amount_cents, r.state, r.waits_for, r.last_error, r.created_at, r.sent_at,
+       r.stripe_refund_id
+  FROM paid p JOIN refunds r ON r.intake_id = p.intake_id ORDER BY r.id
+"""
+)
+_DISPUTES: Final[LiteralString] = (
+    _PAID
+    + """
+SELECT d.id AS stripe_dispute_id, p.extension_id, d.status, d.amount_cents,
+       d.withdrawn_cents - d.reinstated_cents AS taken_cents, stripe_page('disputes', d.id) AS stripe_url, d.created_at,
+       d.updated_at, e.id AS evidence_id
+  FROM paid p JOIN checkouts c ON c.intake_id = p.intake_id
+  JOIN stripe_disputes d ON d.payment_intent_id = c.stripe_payment_intent_id
   LEFT JOIN dispute_evidence e ON e.dispute_id = d.id
- WHERE c.intake_id = %(session_id)s ORDER BY d.created_at, d.id
+ ORDER BY d.created_at, d.id
 """
-_LEDGER: Final[LiteralString] = """
-SELECT created_at AS at, kind, debit_account, credit_account, amount, currency FROM ledger_transfer
- WHERE intake_id = %(session_id)s ORDER BY id LIMIT %(most)s
+)
+_LEDGER: Final[LiteralString] = (
+    _PAID
+    + """
+SELECT t.created_at AS at, t.kind, t.debit_account, t.credit_account, t.amount, t.currency
+  FROM paid p JOIN ledger_transfer t ON t.intake_id = p.intake_id ORDER BY t.id LIMIT %(most)s
 """
+)
 
 
 def cases(database: Database, query: Mapping[str, str]) -> Cases:
@@ -267,6 +352,7 @@ def session_case(database: Database, admin_id: UUID, session_id: UUID) -> Sessio
             **row,
             "open_until": contested and contested.open_until,
             "contest": contested and contested.contest,
+            "extensions": database.all(_EXTENSIONS, values),
             "payouts": of_session(database, session_id),
             "disputes": database.all(_DISPUTES, values),
             "refunds": database.all(_REFUNDS, values),

@@ -41,8 +41,8 @@ class Contest(ResponseModel):
     Attributes:
         text: the customer's words; empty once they were erased.
         answer: the mechanic's words; null until they answer.
-        outcome: keep: nothing changes; part or all of the price goes back; null: nobody has decided.
-        refund_cents: what of a card payment goes back, in cents of usd; `refund_credits` the same in credits.
+        outcome: keep: nothing changes; part or all of what was paid goes back; null: nobody has decided.
+        refund_cents: what of payments by card goes back, in cents of usd; `refund_credits` the same in credits.
         note: what the admin says of it, to both.
     """
 
@@ -75,17 +75,25 @@ _CONTEST: Final[LiteralString] = """
 INSERT INTO contests (session_id, reason, words)
 SELECT s.id, %(reason)s, %(text)s FROM sessions s JOIN customers c ON c.id = s.customer_id
  WHERE s.id = %(session_id)s AND c.user_id = %(user_id)s AND contestable_until(s.id) > clock_timestamp()
-   AND NOT EXISTS (SELECT FROM contests k WHERE k.session_id = s.id)
+   AND c.erased_at IS NULL AND NOT EXISTS (SELECT FROM contests k WHERE k.session_id = s.id)
+   FOR SHARE OF c -- an erasure comes before or after, never beside
 """
 _ANSWER: Final[LiteralString] = """
-UPDATE contests k SET answer = %(text)s FROM sessions s JOIN mechanics m ON m.id = s.mechanic_id
- WHERE k.session_id = %(session_id)s AND k.answer IS NULL AND k.outcome IS NULL
-   AND s.id = k.session_id AND m.user_id = %(user_id)s
+WITH mine AS MATERIALIZED (
+  SELECT s.id FROM sessions s JOIN mechanics m ON m.id = s.mechanic_id JOIN customers c ON c.id = s.customer_id
+   WHERE s.id = %(session_id)s AND m.user_id = %(user_id)s AND c.erased_at IS NULL
+     FOR SHARE OF c -- as above
+)
+UPDATE contests k SET answer = %(text)s FROM mine
+ WHERE k.session_id = mine.id AND k.answer IS NULL AND k.outcome IS NULL
 """
 _SHOWN: Final[LiteralString] = """
-SELECT s.id AS session_id, c.user_id = %(user_id)s AS of_customer, st.outcome AS settled,
-       i.funding <> 'free' AND i.price_cents > 0 AS is_paid, contestable_until(s.id) AS closes_at,
-       contestable_until(s.id) > clock_timestamp() AS in_time,
+SELECT s.id AS session_id, c.user_id = %(user_id)s AS of_customer, c.erased_at IS NOT NULL AS erased,
+       st.outcome AS settled,
+       i.funding <> 'free' AND i.price_cents > 0
+         OR EXISTS (SELECT FROM session_extensions x WHERE x.session_id = s.id AND x.status = 'running') AS is_paid,
+       contestable_until(s.id) AS closes_at,
+       contestable_until(s.id) > clock_timestamp() AND c.erased_at IS NULL AS in_time,
        k.reason, k.words AS text, k.contested_at, k.answer, k.answered_at, k.outcome, k.refund_cents, k.refund_credits,
        k.note, k.decided_at
   FROM sessions s JOIN intakes i ON i.id = s.id JOIN customers c ON c.id = s.customer_id
@@ -153,6 +161,7 @@ def answer(database: Database, user_id: UUID, session_id: UUID, request: AnswerR
         ContestNotFound: it is not contested.
         ContestAnswered: it was answered with other words.
         ContestDecided: it was decided without an answer.
+        ContestNotOpen: the customer's data was erased, with all that was said.
     """
     values = {"text": request.text, "session_id": session_id, "user_id": user_id}
     answered = database.execute(_ANSWER, values) == 1
@@ -162,7 +171,7 @@ def answer(database: Database, user_id: UUID, session_id: UUID, request: AnswerR
     if row["reason"] is None:
         raise ContestNotFound
     if not answered and row["answer"] is None:
-        raise ContestDecided(row["outcome"])
+        raise ContestNotOpen("erased") if row["outcome"] is None else ContestDecided(row["outcome"])
     if row["answer"] != request.text:
         raise ContestAnswered
     return _shown(row)
@@ -185,6 +194,8 @@ def _shown(row: Row) -> SessionContest:
 
 
 def _why_closed(row: Row) -> str:
+    if row["erased"]:
+        return "erased"
     if not row["is_paid"]:
         return "nothing_paid"
     if row["settled"] is None:

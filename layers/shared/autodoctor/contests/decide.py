@@ -1,14 +1,16 @@
-"""POST /api/admin/sessions/{sessionId}/contest/decide: what becomes of a contested session's price.
+"""POST /api/admin/sessions/{sessionId}/contest/decide: what becomes of what was paid for a contested session.
 
-What goes back to a card is a refund like any other; when Stripe has it, it is shared as the price was
-(payments/losses). Credits go back at once, and their price with them, to where it was taken from.
+That is its own price and those of the extensions that were used; the schema divides what goes back among them
+(contest_parts). What goes back to a card is a refund like any other, one for each payment; when Stripe has it, it is
+shared as the price was (payments/losses). Credits go back at once, and their price with them, to where it was taken
+from.
 """
 
 from typing import Annotated, Final, LiteralString
 from uuid import UUID
 
 import psycopg
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from autodoctor.admin.changes import audited
 from autodoctor.contests.contests import ContestOutcome, SessionContest, session_contest
@@ -22,28 +24,32 @@ from autodoctor.payments.ledger.accounts import TransferKind
 from autodoctor.payments.ledger.credit_debts import hold_customer, repay
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.payments.losses.booking import payout_of, withhold
-from autodoctor.web.schemas import RequestBody
+from autodoctor.web.schemas import Reason, RequestBody
 
 
 class DecideContestRequest(RequestBody):
     """The decision, and the reason, which both parties read; without personal data.
 
     Attributes:
-        outcome: keep: nothing changes; part: what `refundCents` or `refundCredits` says goes back; all: all of it.
-        refund_cents: for part, what the customer shall have back of a card payment, with what went back before.
-        refund_credits: the same of a session that was paid with credits.
+        outcome: keep: nothing changes; part: what `refundCents` and `refundCredits` say goes back; all: all of it.
+        refund_cents: for part, what the customer shall have back of payments by card, with what went back before.
+        refund_credits: the same of what was paid with credits.
     """
 
     outcome: ContestOutcome
     refund_cents: Annotated[int, Field(ge=1)] | None = None
     refund_credits: Annotated[int, Field(ge=1)] | None = None
-    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    note: Reason
 
 
 _FACTS: Final[LiteralString] = """
-SELECT k.session_id, k.outcome, k.refund_cents, k.refund_credits, i.funding, i.price_cents, i.credits, c.user_id
-  FROM sessions s JOIN intakes i ON i.id = s.id JOIN customers c ON c.id = s.customer_id
+SELECT k.session_id, k.outcome, k.refund_cents, k.refund_credits, c.user_id, p.paid_cents, p.paid_credits
+  FROM sessions s JOIN customers c ON c.id = s.customer_id
   LEFT JOIN contests k ON k.session_id = s.id
+  CROSS JOIN LATERAL (
+    SELECT (sum(price_cents) FILTER (WHERE funding = 'card'))::bigint AS paid_cents,
+           (sum(credits) FILTER (WHERE funding = 'credit'))::bigint AS paid_credits
+      FROM contested_prices(s.id)) AS p
  WHERE s.id = %(session_id)s
 """
 _DECIDE: Final[LiteralString] = """
@@ -52,14 +58,20 @@ UPDATE contests SET outcome = %(outcome)s, refund_cents = %(refund_cents)s, refu
  WHERE session_id = %(session_id)s AND outcome IS NULL
 """
 _GIVE_BACK: Final[LiteralString] = """
-INSERT INTO refunds (intake_id, kind, amount_cents) VALUES (%(session_id)s, 'contest', %(refund_cents)s)
+INSERT INTO refunds (intake_id, kind, amount_cents)
+SELECT intake_id, 'contest', cents FROM contest_parts WHERE session_id = %(session_id)s AND cents IS NOT NULL
+"""
+_CREDITS_BACK: Final[LiteralString] = """
+SELECT d.intake_id, d.credits AS back, i.credits, i.price_cents
+  FROM contest_parts d JOIN intakes i ON i.id = d.intake_id
+ WHERE d.session_id = %(session_id)s AND d.credits IS NOT NULL ORDER BY d.intake_id
 """
 
 
 def decide_contest(
     database: Database, admin_id: UUID, session_id: UUID, request: DecideContestRequest
 ) -> SessionContest:
-    """Decide once what becomes of a contested session's price; the same decision again stands.
+    """Decide once what becomes of what was paid for a contested session; the same decision again stands.
 
     Args:
         database: as the application role.
@@ -87,10 +99,10 @@ def _decide(connection: psycopg.Connection[Row], values: Row, request: DecideCon
         raise ContestNotFound
     wanted = {"outcome": request.outcome, **_given_back(row, request)}
     if row["outcome"] is None:
-        if row["funding"] == "credit":
+        if row["paid_credits"] is not None:
             hold_customer(connection, row["user_id"])
         if connection.execute(_DECIDE, {**values, **wanted}).rowcount == 1:
-            _move(connection, {**row, **wanted})
+            _move(connection, row)
             return
         row = connection.execute(_FACTS, values).fetchone() or row  # somebody decided meanwhile
     if any(row[name] != value for name, value in wanted.items()):
@@ -98,66 +110,72 @@ def _decide(connection: psycopg.Connection[Row], values: Row, request: DecideCon
 
 
 def _given_back(row: Row, request: DecideContestRequest) -> dict[str, int | None]:
-    """What goes back, in the unit in which it was paid.
+    """What goes back, in the units in which it was paid.
 
     Raises:
-        Unprocessable: a part has no amount, or one that is not a part; anything else has one.
+        Unprocessable: a part has no amount, or none that is a part of what was paid; or anything else has one.
     """
-    unit, other = ("refund_cents", "refund_credits") if row["funding"] == "card" else ("refund_credits", "refund_cents")
-    paid: int = row["price_cents"] if row["funding"] == "card" else row["credits"]
-    asked: int | None = getattr(request, unit)
+    paid: dict[str, int | None] = {"refund_cents": row["paid_cents"], "refund_credits": row["paid_credits"]}
+    asked: dict[str, int | None] = {unit: getattr(request, unit) for unit in paid}
     pointer = {"refund_cents": "/refundCents", "refund_credits": "/refundCredits"}
-    if getattr(request, other) is not None:
-        raise Unprocessable((pointer[other], f"is not how this session was paid: by {row['funding']}"))
-    if request.outcome == "part" and (asked is None or asked >= paid):
-        raise Unprocessable((pointer[unit], f"must be less than {paid}" if asked else "is required"))
-    if request.outcome != "part" and asked is not None:
-        raise Unprocessable((pointer[unit], "goes with the outcome part only"))
-    return {unit: {"keep": None, "part": asked, "all": paid}[request.outcome], other: None}
+    for unit, amount in asked.items():
+        if amount is not None and (most := paid[unit]) is None:
+            raise Unprocessable((pointer[unit], "is not how anything of this session was paid"))
+        if amount is not None and request.outcome != "part":
+            raise Unprocessable((pointer[unit], "goes with the outcome part only"))
+        if amount is not None and amount > (most or 0):
+            raise Unprocessable((pointer[unit], f"must be at most {most}"))
+    if request.outcome != "part":
+        return paid if request.outcome == "all" else dict.fromkeys(paid)
+    wanted = next(unit for unit, whole in paid.items() if whole is not None)
+    if not any(asked.values()):
+        raise Unprocessable((pointer[wanted], "is required"))
+    if asked == paid:
+        raise Unprocessable((pointer[wanted], "is all of it: then the outcome is all"))
+    return asked
 
 
 def _move(connection: psycopg.Connection[Row], contest: Row) -> None:
-    """What follows from a decision: a refund that is due, or credits that are back."""
-    if contest["refund_cents"] is not None:
-        connection.execute(_GIVE_BACK, contest)
-    elif contest["refund_credits"] is not None:
-        _give_credits_back(connection, contest)
+    """What follows from a decision: refunds that are due, and credits that are back."""
+    connection.execute(_GIVE_BACK, contest)
+    for part in connection.execute(_CREDITS_BACK, contest).fetchall():
+        _give_credits_back(connection, contest["user_id"], part)
 
 
-def _give_credits_back(connection: psycopg.Connection[Row], contest: Row) -> None:
+def _give_credits_back(connection: psycopg.Connection[Row], user_id: UUID, part: Row) -> None:
     """Return credits, and take their price back from those who got it: the mechanic's part from what is not sent."""
-    session_id, credits_ = contest["session_id"], contest["refund_credits"]
-    payout = payout_of(connection, {"intake_id": session_id})
+    intake_id, credits_ = part["intake_id"], part["back"]
+    payout = payout_of(connection, part)
     if payout is not None and payout["state"] == "sending":
         raise SessionBusy
-    cents = share_of(contest["price_cents"], credits_, contest["credits"])
+    cents = share_of(part["price_cents"], credits_, part["credits"])
     earned = 0 if payout is None else payout["amount_cents"]
-    parts = shared(cents, contest["price_cents"], earned, 0, 0)
-    spendable = accounts.customer_credits(contest["user_id"])
+    parts = shared(cents, part["price_cents"], earned, 0, 0)
+    spendable = accounts.customer_credits(user_id)
     back = Transfer(
         TransferKind.CONTEST,
-        f"contest:{session_id}:credits",
+        f"contest:{intake_id}:credits",
         accounts.CREDITS_SPENT,
         spendable,
         credits_,
-        session_id,
+        intake_id,
         "credit",
     )
-    bookings = [back, _taken(session_id, "platform", accounts.PLATFORM_REVENUE, parts.rest)]
+    bookings = [back, _taken(intake_id, "platform", accounts.PLATFORM_REVENUE, parts.rest)]
     own = 0
     if payout is not None:
         own = min(parts.mechanic, payout["in_hand"])
         receivable = accounts.mechanic_receivable(payout["mechanic_id"])
         bookings += [
-            _taken(session_id, "mechanic", accounts.mechanic_payable(payout["mechanic_id"]), own),
-            _taken(session_id, "receivable", receivable, parts.mechanic - own),
+            _taken(intake_id, "mechanic", accounts.mechanic_payable(payout["mechanic_id"]), own),
+            _taken(intake_id, "receivable", receivable, parts.mechanic - own),
         ]
     book(connection, bookings)
     if payout is not None and own:
         withhold(connection, payout, own)
-    repay(connection, contest["user_id"], session_id, credits_)
+    repay(connection, user_id, intake_id, credits_)
 
 
-def _taken(session_id: UUID, part: str, debit: accounts.Account, cents: int) -> Transfer:
-    key = f"contest:{session_id}:{part}"
-    return Transfer(TransferKind.CONTEST, key, debit, accounts.CREDIT_SALES, cents, session_id)
+def _taken(intake_id: UUID, part: str, debit: accounts.Account, cents: int) -> Transfer:
+    key = f"contest:{intake_id}:{part}"
+    return Transfer(TransferKind.CONTEST, key, debit, accounts.CREDIT_SALES, cents, intake_id)

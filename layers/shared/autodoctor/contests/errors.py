@@ -10,6 +10,7 @@ WHY_CLOSED: Final[Mapping[str, str]] = {
     "nothing_paid": "Nothing was paid for it.",
     "given_back": "What was paid for it goes back already.",
     "over": "The time in which it could be contested is over.",
+    "erased": "The customer's data was erased, and nothing is added to it.",
 }
 
 

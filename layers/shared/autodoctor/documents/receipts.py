@@ -1,6 +1,6 @@
 """GET /api/customer/receipts and /api/receipts/{receiptId}: what a customer paid, and what went back.
 
-The documents are the schema's (sql/0024_receipts.sql). They name nobody: the name is looked up when one is shown.
+The documents are the schema's (sql/0026_receipts.sql). They name nobody: the name is looked up when one is shown.
 """
 
 from typing import Final, Literal, LiteralString
@@ -40,9 +40,15 @@ _RELATED: Final[LiteralString] = """
 SELECT o.id AS receipt_id, o.number, o.kind, o.issued_at,
        CASE WHEN o.currency = 'usd' THEN o.amount END AS amount_cents,
        CASE WHEN o.currency = 'credit' THEN o.amount END AS credits
-  FROM receipts r JOIN receipts o ON coalesce(o.corrects_id, o.id) = coalesce(r.corrects_id, r.id) AND o.id <> r.id
- WHERE r.id = %(receipt_id)s ORDER BY o.id
+  FROM (SELECT coalesce(r.corrects_id, r.id) AS id FROM receipts r WHERE r.id = %(receipt_id)s) AS whole
+ CROSS JOIN LATERAL ((SELECT f.* FROM receipts f WHERE f.id = whole.id)
+                     UNION ALL
+                     (SELECT f.* FROM receipts f WHERE f.corrects_id = whole.id ORDER BY f.id LIMIT %(most)s)) AS o
+ WHERE o.id <> %(receipt_id)s ORDER BY o.id LIMIT %(most)s
 """
+
+MOST_RELATED: Final = 100
+"""Other documents of the same purchase in one answer; there are a few."""
 
 DEFAULT_ISSUER: Final = "AutoDoctor"
 _SAYS: Final = {
@@ -156,7 +162,7 @@ def receipt(database: Database, user_id: UUID, receipt_id: UUID, *, any_customer
     Raises:
         ReceiptNotFound: there is none, or it is another customer's.
     """
-    named = {"user_id": user_id, "receipt_id": receipt_id, "any_customer": any_customer}
+    named = {"user_id": user_id, "receipt_id": receipt_id, "any_customer": any_customer, "most": MOST_RELATED}
     found = database.one(_ONE, named)
     around = database.one(_AROUND, named)
     if found is None or around is None:

@@ -26,6 +26,8 @@ from autodoctor.documents.statement_words import (
     words_of,
 )
 from autodoctor.errors import StatementNotFound
+from autodoctor.ids import FIRST
+from autodoctor.web.paging import MOST_BYTES, fitting, id_of, unknown_cursor
 from autodoctor.web.schemas import ResponseModel, Utc
 
 _PERIOD: Final = re.compile(r"(20[0-9]{2})(?:-(0[1-9]|1[0-2]))?")
@@ -66,7 +68,7 @@ _LINES: Final[LiteralString] = (
     _ROWS
     + """
 SELECT l.id AS line_id, l.created_at AS booked_at, l.kind, l.payable_cents, l.owed_cents, s.id AS session_id,
-       pl.name AS plan, s.ended_at,
+       pl.name AS plan, x.minutes AS more_minutes, s.ended_at,
        CASE l.kind WHEN 'transfer' THEN p.stripe_transfer_id WHEN 'reversal' THEN split_part(l.key, ':', 2)
        END AS transfer_id
   FROM mine l
@@ -177,9 +179,11 @@ class Statement(ResponseModel):
         ends_at: not included.
         is_final: whether the period is over; before that, lines are added.
         issuer: who pays: name and address, in lines.
-        lines: oldest first; with `opening` they add up to `closing`.
-        totals: the lines by kind.
-        waiting: what was earned by the end of the period and is not sent at `issued_at`.
+        lines: oldest first; with `opening` they add up to `closing`. As JSON so many as fit into an answer.
+        totals: all lines by kind.
+        waiting: what was earned by the end of the period and is not sent at `issued_at`, as JSON the first of it.
+        waiting_count: how much that is.
+        next_cursor: of the lines after these; null where there are none.
     """
 
     period: str
@@ -195,6 +199,8 @@ class Statement(ResponseModel):
     totals: list[StatementTotal]
     lines: list[StatementLine]
     waiting: list[StatementWaiting]
+    waiting_count: int
+    next_cursor: str | None = None
 
 
 class StatementMonth(ResponseModel):
@@ -288,6 +294,10 @@ def statement(database: Database, user_id: UUID, name: str) -> Statement:
     lines = [_line(row) for row in database.all(_LINES, asked)]
     opening = StatementBalance(**before)
     now: datetime = before["issued_at"]
+    waiting = [
+        *(_waiting(row, now) for row in database.all(_UNSENT, asked)),
+        *(_undecided(row) for row in database.all(_UNDECIDED, asked)),
+    ]
     return Statement(
         period=period.name,
         starts_at=period.starts_at,
@@ -300,10 +310,33 @@ def statement(database: Database, user_id: UUID, name: str) -> Statement:
         closing=_added(opening, [each.model_dump() for each in lines]),
         totals=_totals(lines),
         lines=lines,
-        waiting=[
-            *(_waiting(row, now) for row in database.all(_UNSENT, asked)),
-            *(_undecided(row) for row in database.all(_UNDECIDED, asked)),
-        ],
+        waiting=waiting,
+        waiting_count=len(waiting),
+    )
+
+
+def page_of_statement(whole: Statement, cursor: str | None) -> Statement:
+    """As much of a statement as fits into an answer: its lines after the cursor, and with the first ones what waits.
+
+    Args:
+        whole: what documents show.
+        cursor: from the request, if it has one; the sums are the whole statement's on every page.
+
+    Raises:
+        Unprocessable: not a cursor of this statement.
+    """
+    after = id_of(cursor, FIRST)
+    begin = next((number for number, line in enumerate(whole.lines, 1) if line.line_id == after), 0)
+    if cursor is not None and not begin:
+        raise unknown_cursor()
+    lines = fitting(whole.lines[begin:], MOST_BYTES * 2 // 3)
+    more = begin + len(lines) < len(whole.lines)
+    return whole.model_copy(
+        update={
+            "lines": lines,
+            "waiting": [] if begin else fitting(whole.waiting, MOST_BYTES // 3),
+            "next_cursor": str(lines[-1].line_id) if more else None,
+        }
     )
 
 
@@ -317,7 +350,8 @@ def _added(balance: StatementBalance, rows: Iterable[Row]) -> StatementBalance:
 
 def _line(row: Row) -> StatementLine:
     said = words_of(row["kind"], row["payable_cents"], row["owed_cents"])
-    about = [row["plan"], f"session of {words.day(row['ended_at'])}"] if row["ended_at"] is not None else []
+    more = row["more_minutes"] and f"{row['more_minutes']} more minutes"
+    about = [row["plan"], more, f"session of {words.day(row['ended_at'])}"] if row["ended_at"] is not None else []
     text = f"{said}: {', '.join(each for each in about if each)}" if about else said
     return StatementLine.model_validate({**row, "kind": group_of(row["kind"]), "text": text})
 

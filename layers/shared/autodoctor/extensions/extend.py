@@ -5,7 +5,15 @@ from uuid import UUID
 
 from autodoctor.db import Database, Row
 from autodoctor.domain.lifecycle import TERMINAL
-from autodoctor.errors import PaymentProcessing, SessionBusy, SessionEnded, SessionNotFound, Unprocessable
+from autodoctor.errors import (
+    MechanicNotActive,
+    PaymentProcessing,
+    SessionBusy,
+    SessionEnded,
+    SessionNotFound,
+    Unprocessable,
+    WithdrawnTooOften,
+)
 from autodoctor.extensions.errors import (
     ExtensionAnswered,
     ExtensionNotFound,
@@ -15,9 +23,8 @@ from autodoctor.extensions.errors import (
 from autodoctor.ids import new_id
 from autodoctor.payments.checkout.checkout import given_up, page_of
 from autodoctor.prefetched import WithEvents
+from autodoctor.sessions.minutes import ExtensionTerms
 from autodoctor.web.schemas import RequestBody
-
-type ExtensionStatus = Literal["asked", "agreed", "declined", "lapsed", "running"]
 
 
 class ExtendRequest(RequestBody):
@@ -33,27 +40,14 @@ class ExtensionAnswer(RequestBody):
     agrees: bool
 
 
-class ExtensionState(WithEvents):
+class ExtensionState(WithEvents, ExtensionTerms):
     """How far an extension is.
 
     Attributes:
-        extension_id: one for each time that a customer asks.
-        minutes: how many it adds, once it is running.
-        credits: what it costs where it is paid by credits.
-        status: asked: the mechanic has to answer; agreed: it has to be paid by card; running: its minutes are added;
-            declined; lapsed: the customer asked for another one, could not pay, or the talk ended before.
         checkout_url: for its customer, where it is paid by card, once the mechanic has agreed.
     """
 
     session_id: UUID
-    extension_id: UUID
-    pack: str
-    minutes: int
-    price_cents: int
-    currency: str
-    credits: int
-    pay_with: Literal["credit", "card"]
-    status: ExtensionStatus
     checkout_url: str | None = None
 
 
@@ -91,6 +85,7 @@ def extend(database: Database, user_id: UUID, session_id: UUID, request: ExtendR
         PaymentsUnavailable: Stripe made no page; trying again is safe.
         TooManyRequests: the customer has asked too often of late.
         Unprocessable: the plan has no such pack, or does not sell it for credits.
+        WithdrawnTooOften: it is by card, and the customer paid and gave up as often as one may in 24 hours.
     """
     values = {**request.model_dump(), "session_id": session_id, "user_id": user_id}
     row = database.one(_ASK, values)
@@ -107,6 +102,8 @@ def extend(database: Database, user_id: UUID, session_id: UUID, request: ExtendR
             raise ExtensionNotPaid
         case "processing":
             raise PaymentProcessing(session_id)
+        case "withdrawn":
+            raise WithdrawnTooOften(row["withdrawn"])
         case why:
             raise _refusal(why, row)
 
@@ -123,6 +120,7 @@ def answer_extension(
         answer: whether the mechanic agrees.
 
     Raises:
+        MechanicNotActive: they are suspended, and may only decline.
         SessionNotFound: not this mechanic's session.
         ExtensionNotFound: nobody asked for it.
         ExtensionAnswered: it was answered otherwise, or has lapsed.
@@ -136,6 +134,8 @@ def answer_extension(
     match row["outcome"]:
         case "answered" | "repeated":
             return _state(database, {**values, **row})
+        case "suspended":
+            raise MechanicNotActive
         case "unknown":
             raise ExtensionNotFound
         case "otherwise":

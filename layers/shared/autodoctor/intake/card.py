@@ -12,7 +12,7 @@ from autodoctor.ids import new_id
 from autodoctor.intake.create import ATTEMPTS, Funding, attempt_intake, intake_parameters
 from autodoctor.intake.request import IntakeRequest
 from autodoctor.payments.checkout.checkout import given_up, page_of, withdraw
-from autodoctor.web.schemas import ResponseModel
+from autodoctor.web.schemas import ResponseModel, Utc
 
 _STORE: Final[LiteralString] = """
 , checkout AS (
@@ -41,7 +41,9 @@ NOTHING_PROCESSING: Final[LiteralString] = """
 NOT EXISTS (SELECT FROM checkouts b WHERE b.user_id = %(user_id)s AND b.kind = 'intake' AND b.status = 'processing')
 """
 _INTAKE: Final[LiteralString] = """
-SELECT i.id AS intake_id, coalesce(c.status, 'paid') AS status, s.id AS session_id
+SELECT i.id AS intake_id, coalesce(c.status, 'paid') AS status, s.id AS session_id,
+       CASE WHEN c.status = 'processing' AND c.late_answer IS NULL THEN c.late_since + late_answer_time()
+       END AS answer_until
   FROM intakes i
   JOIN customers u ON u.id = i.customer_id
   LEFT JOIN checkouts c ON c.intake_id = i.id
@@ -80,11 +82,14 @@ class IntakeStatus(ResponseModel):
         status: open: not paid yet; processing: the bank has not confirmed the payment yet; paid; failed; expired;
             unfulfillable: paid, but it could not become a session and is refunded.
         session_id: the session it has become.
+        answer_until: the payment came so late that its customer is asked, until then, whether the session shall start
+            now (`POST .../answer`); null: nothing is asked.
     """
 
     intake_id: UUID
     status: Literal["open", "processing", "paid", "failed", "expired", "unfulfillable"]
     session_id: UUID | None
+    answer_until: Utc | None
 
 
 def start_card_intake(

@@ -25,7 +25,7 @@ from autodoctor.quotes.errors import (
     SessionNotEscalatable,
 )
 from autodoctor.quotes.views import Quote, quote
-from autodoctor.web.schemas import RequestBody
+from autodoctor.web.schemas import VISIBLE, RequestBody
 
 MOST_CENTS: Final = 10_000_000
 """As in the schema. It bounds a typing error, since the platform pays a share of the amount."""
@@ -33,7 +33,7 @@ ESCALATABLE: Final = frozenset({"live", "completed"})
 OPEN: Final = frozenset({"requested", "given"})
 ATTEMPTS: Final = 3
 
-type Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+type Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), VISIBLE]
 type Cents = Annotated[int, Field(ge=1, le=MOST_CENTS)]
 
 

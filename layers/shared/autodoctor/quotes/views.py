@@ -8,7 +8,7 @@ from autodoctor.errors import MechanicNotActive, SessionNotFound, Unprocessable
 from autodoctor.ids import LAST
 from autodoctor.quotes.errors import QuoteNotFound
 from autodoctor.sessions.queue import vehicle_summary
-from autodoctor.web.paging import id_of, page_size
+from autodoctor.web.paging import fitting, id_of, page_of, page_size
 from autodoctor.web.schemas import ResponseModel, Utc
 
 type QuoteStatus = Literal["requested", "given", "approved", "declined", "superseded"]
@@ -34,7 +34,7 @@ class Quote(ResponseModel):
         amount_cents: in cents of the currency; null until the workshop names it.
         description: what the amount is for.
         decided_at: when it was approved, declined, or superseded by the approval of another quote.
-        timeline: its history, oldest first.
+        timeline: its history, oldest first; the last hundred steps.
     """
 
     quote_id: UUID
@@ -69,7 +69,7 @@ class MechanicQuote(Quote):
 
 
 class SessionQuotes(ResponseModel):
-    """All quotes of one session, oldest first."""
+    """The quotes of one session, oldest first: a hundred at most, fewer where their texts are long."""
 
     quotes: list[Quote]
 
@@ -87,7 +87,8 @@ SELECT q.id AS quote_id, q.session_id, q.status, q.workshop_id, w.name AS worksh
        q.amount_cents, q.currency, q.description, q.requested_at, q.given_at, q.decided_at,
        (SELECT jsonb_agg(jsonb_build_object('at', e.occurred_at, 'status', e.to_status,
                                             'actor', split_part(e.actor, ':', 1), 'amountCents', e.amount_cents)
-                         ORDER BY e.id) FROM quote_events e WHERE e.quote_id = q.id) AS timeline
+                         ORDER BY e.id)
+          FROM (SELECT n.* FROM quote_events n WHERE n.quote_id = q.id ORDER BY n.id DESC LIMIT 100) AS e) AS timeline
 """
 
 _QUOTES: Final[LiteralString] = """
@@ -111,7 +112,7 @@ _ONE: Final[LiteralString] = (
 """
 )
 
-_OF_SESSION: Final[LiteralString] = _SHOWN + " WHERE q.session_id = %(session_id)s ORDER BY q.id"
+_OF_SESSION: Final[LiteralString] = _SHOWN + " WHERE q.session_id = %(session_id)s ORDER BY q.id LIMIT 100"
 
 _PARTY: Final[LiteralString] = """
 SELECT FROM sessions s JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id
@@ -177,7 +178,7 @@ def session_quotes(database: Database, user_id: UUID, session_id: UUID, *, any_s
     parameters = {"session_id": session_id, "user_id": user_id, "any_session": any_session}
     if database.one(_PARTY, parameters) is None:
         raise SessionNotFound
-    return SessionQuotes(quotes=[_shown(row) for row in database.all(_OF_SESSION, parameters)])
+    return SessionQuotes(quotes=fitting(_shown(row) for row in database.all(_OF_SESSION, parameters)))
 
 
 def mechanic_quotes(
@@ -204,10 +205,8 @@ def mechanic_quotes(
     rows = database.all(
         _OF_MECHANIC, {**me, "user_id": user_id, "status": status, "limit": size, "before": id_of(cursor, LAST)}
     )
-    return Quotes(
-        quotes=[MechanicQuote(**row, vehicle_summary=_vehicle(row)) for row in rows[:size]],
-        next_cursor=str(rows[size - 1]["quote_id"]) if len(rows) > size else None,
-    )
+    shown, last = page_of(rows, size, lambda row: MechanicQuote(**row, vehicle_summary=_vehicle(row)))
+    return Quotes(quotes=shown, next_cursor=None if last is None else str(last["quote_id"]))
 
 
 def _shown(row: Row) -> Quote:
@@ -215,4 +214,4 @@ def _shown(row: Row) -> Quote:
 
 
 def _vehicle(row: Row) -> str:
-    return vehicle_summary(row["vehicle"]) if row["vehicle"] else ""
+    return vehicle_summary(row["vehicle"])

@@ -22,20 +22,26 @@ from autodoctor.payments.stripe.fields import Cents, StripeId
 from autodoctor.sessions.factory import FACTORY_CTES
 
 type CheckoutOutcome = Literal[
-    "fulfilled", "unfulfillable", "mismatch", "processing", "failed", "expired", "unchanged", "not_ours"
+    "fulfilled", "unfulfillable", "mismatch", "processing", "late", "failed", "expired", "unchanged", "not_ours"
 ]
 ONE_ACTIVE_SESSION: Final = "uq_active_session_per_customer"
 
 _LOCK: Final[LiteralString] = """
-SELECT c.*, i.customer_id FROM checkouts c LEFT JOIN intakes i ON i.id = c.intake_id
+SELECT c.*, i.customer_id, c.late_since + late_answer_time() <= clock_timestamp() AS unanswered
+  FROM checkouts c LEFT JOIN intakes i ON i.id = c.intake_id
  WHERE c.id = %(checkout_id)s FOR NO KEY UPDATE OF c
 """
 _MOVE: Final[LiteralString] = """
 UPDATE checkouts SET status = %(status)s, stripe_session_id = %(stripe_session_id)s,
        stripe_payment_intent_id = coalesce(%(payment_intent)s, stripe_payment_intent_id),
+       processing_since = coalesce(processing_since, CASE WHEN %(status)s = 'processing' THEN clock_timestamp() END),
        tax_cents = CASE WHEN reckons_tax AND %(status)s IN ('paid', 'unfulfillable')
                         THEN least(%(tax)s, amount_cents) END
  WHERE id = %(checkout_id)s AND checkout_may_move(status, %(status)s)
+"""
+_COMES_LATE: Final[LiteralString] = "SELECT comes_late(c) AS late FROM checkouts c WHERE c.id = %(id)s"
+_ASK: Final[LiteralString] = """
+UPDATE checkouts SET late_since = clock_timestamp() WHERE id = %(id)s AND status = 'processing' AND late_since IS NULL
 """
 _SESSION: Final[LiteralString] = (
     "WITH intake AS MATERIALIZED (SELECT * FROM intakes WHERE id = %(intake_id)s)"
@@ -170,11 +176,33 @@ def _fulfil(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPa
         return Effect("fulfilled")
     if checkout["kind"] == "extension":
         return _extend(connection, checkout, page)
+    return _customer_decides(connection, checkout, page) or _begin(connection, checkout, page)
+
+
+def _begin(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPage) -> Effect:
     if not _session_created(connection, checkout):
         return _unfulfillable(connection, checkout, page, "active_session")
     _move(connection, checkout, page, "paid")
     book(connection, [_charge(checkout, checkout["amount_cents"])])
     return Effect("fulfilled", checkout["intake_id"])
+
+
+def _customer_decides(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPage) -> Effect | None:
+    """Of money that came late: ask the customer, wait, or owe it back; None where the session may begin."""
+    if checkout["late_since"] is None:
+        row = connection.execute(_COMES_LATE, checkout).fetchone()
+        return _ask(connection, checkout, page) if row is not None and row["late"] else None
+    if checkout["late_answer"] is not None:
+        return _unfulfillable(connection, checkout, page, "given_back") if checkout["late_answer"] != "start" else None
+    return _unfulfillable(connection, checkout, page, "unanswered") if checkout["unanswered"] else Effect("unchanged")
+
+
+def _ask(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPage) -> Effect:
+    if checkout["status"] != "processing":
+        _move(connection, checkout, page, "processing")
+    if connection.execute(_ASK, checkout).rowcount != 1:
+        raise RuntimeError(f"the customer of checkout {checkout['id']} was not asked")
+    return Effect("late", _emit(connection, checkout, "payment.late", "late", page))
 
 
 class _TooLate(Exception):
@@ -232,7 +260,7 @@ def _unfulfillable(
     connection: psycopg.Connection[Row],
     checkout: Row,
     page: CheckoutPage,
-    reason: Literal["active_session", "session_over", "mismatch"],
+    reason: Literal["active_session", "session_over", "mismatch", "given_back", "unanswered"],
 ) -> Effect:
     """Book the payment apart and owe it back in full: the amount that came, not the one that was asked for.
 

@@ -114,7 +114,7 @@ def _look_all_up(
                 break  # the next run finds it: it is polled again after the grace
             asked += 1
             try:
-                fulfilled += _look_up(database, checkout["stripe_session_id"], publish)
+                fulfilled += look_up(database, checkout["stripe_session_id"], publish)
             except (StripeError, psycopg.Error) as failure:
                 failures.append(failure)
         if len(due) < BATCH:
@@ -143,8 +143,12 @@ def _close_overtaken(database: Database, seconds_left: SecondsLeft, failures: li
     return closed
 
 
-def _look_up(database: Database, stripe_session_id: str, publish: Callable[[UUID], None]) -> bool:
-    """Retrieve one page from Stripe, and do what its events would have done; whether that fulfilled it."""
+def look_up(database: Database, stripe_session_id: str, publish: Callable[[UUID], None]) -> bool:
+    """Retrieve one page from Stripe, and do what its events would have done; whether that fulfilled it.
+
+    Raises:
+        StripeError: Stripe does not say.
+    """
     found = stripe_client().v1.checkout.sessions.retrieve(stripe_session_id, {"expand": ["payment_intent"]}).to_dict()
     intent = found.get("payment_intent") or {}
     page = CheckoutPage.model_validate(

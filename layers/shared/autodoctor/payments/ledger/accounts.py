@@ -53,7 +53,7 @@ or receivable. The flows, each as kind: debit -> credit (key):
       by hand, once settled   refund: platform_revenue -> stripe for the platform's part, and for the mechanic's
                               mechanic:ID:payable -> stripe where it was not sent or was taken back,
                               else receivable: mechanic:ID:receivable -> stripe            (refund:STRIPE_ID:PART)
-      by a contest            the same, as a refund by hand once settled
+      by a contest            the same, as a refund by hand once settled, of each payment
       by hand, before that    as if cancelled; and once the session is settled as one that pays, the same parts go to
                               session:ID:held instead, which was short by them             (refund:STRIPE_ID:PART)
       failed in the end       correction: stripe -> session:ID:held                        (refund:STRIPE_ID:undone)
@@ -61,9 +61,9 @@ or receivable. The flows, each as kind: debit -> credit (key):
                                                                                     (refund:STRIPE_ID:undone:PART)
                               and to mechanic:ID:payable what was netted for it, which is sent as a payout of its own
                                                                                  (refund:STRIPE_ID:undone:netting)
-    contested, by credits     contest: credits_spent -> customer:SUB:credits               (contest:SESSION:credits)
+    contested, by credits     contest: credits_spent -> customer:SUB:credits               (contest:ID:credits)
                               and for their part of the price, to credit_sales: platform_revenue,
-                              mechanic:ID:payable, mechanic:ID:receivable                  (contest:SESSION:PART)
+                              mechanic:ID:payable, mechanic:ID:receivable                  (contest:ID:PART)
     pack paid back            pack_refund: credit_sales -> stripe                          (refund:STRIPE_ID)
                               credit_withdrawal: customer:SUB:credits -> credits_issued, as many as are left
                                                                                            (refund:STRIPE_ID:credits)

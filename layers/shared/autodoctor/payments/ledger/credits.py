@@ -10,7 +10,7 @@ from autodoctor.errors import InsufficientCredits, Unprocessable
 from autodoctor.ids import LAST
 from autodoctor.payments.ledger.accounts import CREDITS_ISSUED, TransferKind, customer_credits
 from autodoctor.web.paging import id_of, page_size
-from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
+from autodoctor.web.schemas import Reason, RequestBody, ResponseModel, Utc
 
 NEVER_NEGATIVE: Final = "credit_balances_not_negative"
 """The constraint that keeps a customer's credits from being overdrawn."""
@@ -32,6 +32,7 @@ _MOVEMENTS: Final[dict[str, MovementKind]] = {
     TransferKind.CREDIT_GRANT: "granted",
     TransferKind.CREDIT_HOLD: "spent",
     TransferKind.CREDIT_RETURN: "returned",
+    TransferKind.CONTEST: "returned",
     TransferKind.CREDIT_WITHDRAWAL: "withdrawn",
     TransferKind.CORRECTION: "corrected",
 }
@@ -50,11 +51,11 @@ WITH page AS (
   (SELECT id, kind, amount, intake_id, created_at FROM ledger_transfer
     WHERE credit_account = %(account)s AND id < %(before)s ORDER BY id DESC LIMIT %(limit)s + 1)
 )
-SELECT page.id, page.kind, page.credits, page.intake_id AS session_id, page.created_at,
+SELECT page.id, page.kind, page.credits, page.created_at, coalesce(x.session_id, page.intake_id) AS session_id,
        coalesce((SELECT b.balance FROM credit_balances b WHERE b.user_id = %(user_id)s), 0) AS balance,
        coalesce((SELECT least(b.balance, frozen_credits(b.user_id)) FROM credit_balances b
                   WHERE b.user_id = %(user_id)s), 0) AS frozen
-  FROM (SELECT) AS always LEFT JOIN page ON true
+  FROM (SELECT) AS always LEFT JOIN page ON true LEFT JOIN session_extensions x ON x.id = page.intake_id
  ORDER BY page.id DESC LIMIT %(limit)s + 1
 """
 
@@ -86,7 +87,7 @@ class GrantRequest(RequestBody):
 
     customer_id: Annotated[UUID, Field(strict=False)]
     credits: Annotated[int, Field(ge=1, le=10_000)]
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    reason: Reason
     key: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 

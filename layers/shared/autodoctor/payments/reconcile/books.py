@@ -22,7 +22,8 @@ SELECT p.id, p.type, p.flow, p.source, p.subject, p.amount, p.fee, p.currency, p
        p.payment_intent_id, p.transfer_id, p.payout_id, p.intake_id, p.checkout_id, p.charge_id,
        stated.amount AS at_stripe, stated.sources, back.amount AS gone_back,
        booked.amount AS booked, fee.amount AS fee_booked,
-       checkout.status AS checkout_status, checkout.kind AS checkout_kind,
+       CASE WHEN checkout.status = 'processing' AND checkout.late_since + late_answer_time() > clock_timestamp()
+            THEN 'late' ELSE checkout.status END AS checkout_status, checkout.kind AS checkout_kind,
        payout.state AS payout_state,
        p.claimed OR CASE p.flow
          WHEN 'transfer' THEN payout.id IS NOT NULL

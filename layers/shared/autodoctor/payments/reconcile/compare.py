@@ -72,7 +72,7 @@ def _charge(pair: Pair) -> Difference | None:
     if (pair.booked or 0) == (pair.at_stripe or 0):
         return None
     if pair.booked is None:
-        return _unbooked_charge(pair)
+        return _unbooked_charge(pair) if pair.checkout_status != "late" else None  # its customer is being asked
     if pair.sources > 1:
         return _difference(pair, "charge_duplicate", f"{pair.sources} payments for one checkout: pay one back by hand")
     return _difference(pair, "charge_differs", "the amounts differ", repairable=True)
@@ -160,7 +160,7 @@ def _fee_due(pair: Pair) -> bool:
 
 
 def _fee(pair: Pair) -> Iterator[Difference]:
-    if pair.fee_in_flight or not _fee_due(pair):
+    if pair.fee_in_flight or pair.checkout_status == "late" or not _fee_due(pair):
         return
     kind = "fee_unbooked" if pair.fee_booked is None else "fee_differs"
     why = f"the fee of {pair.subject}"

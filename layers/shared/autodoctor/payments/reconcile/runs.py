@@ -7,7 +7,7 @@ from psycopg.types.json import Jsonb
 from autodoctor.db import Database
 from autodoctor.observability import logger
 from autodoctor.payments.reconcile.report import Report, StoredRun
-from autodoctor.web.paging import page_size
+from autodoctor.web.paging import fitting, page_size
 from autodoctor.web.schemas import ResponseModel
 
 KEPT_DIFFERENCES: Final = 500
@@ -57,9 +57,10 @@ def newest_runs(database: Database, limit: str | None = None) -> Runs:
     """The results of the latest comparisons.
 
     Args:
-        limit: how many, 1 to 100; 20 where absent.
+        limit: how many at most, 1 to 100; 20 where absent. Fewer where they found so much that they would not fit.
 
     Raises:
         Unprocessable: limit is not in that range.
     """
-    return Runs(runs=[StoredRun(**row) for row in database.all(_NEWEST, {"limit": page_size(limit)})])
+    rows = database.all(_NEWEST, {"limit": page_size(limit)})
+    return Runs(runs=fitting(StoredRun(**row) for row in rows))

@@ -18,10 +18,13 @@ _START: Final = (datetime.fromisoformat("9999-01-01T00:00:00+00:00"), LAST)
 
 _PAGE: Final[LiteralString] = """
 SELECT * FROM (
-  SELECT c.id AS change_id, c.at, c.actor_id, c.actor, c.kind, c.subject, c.changed, c.before, c.after
-    FROM admin_changes c
-   WHERE c.subject IN (SELECT %(id)s::uuid::text
-                        UNION ALL SELECT p.id::text FROM payouts p WHERE p.session_id = %(session_id)s)
+  SELECT c.*
+    FROM (SELECT %(id)s::uuid::text AS id UNION ALL
+          SELECT p.id::text FROM payouts p WHERE p.session_id = %(session_id)s) AS about
+   CROSS JOIN LATERAL (
+     SELECT c.id AS change_id, c.at, c.actor_id, c.actor, c.kind, c.subject, c.changed, c.before, c.after
+       FROM admin_changes c WHERE c.subject = about.id AND (c.at, c.id) < (%(at)s, %(before)s)
+      ORDER BY c.at DESC, c.id DESC LIMIT %(limit)s + 1) AS c
    UNION ALL
   SELECT l.id, l.at, l.actor_id, NULL, 'lookup.' || l.kind, %(session_id)s::uuid::text, '{}', '{}', '{}'
     FROM admin_lookups l WHERE l.found @> ARRAY[%(session_id)s::uuid]

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from autodoctor.admin.changes import ABSENT, OWN, audited, columns
 from autodoctor.admin.user_pool import add_to_mechanics
@@ -13,7 +13,7 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
 from autodoctor.ids import FIRST
 from autodoctor.web.paging import id_of, page_size
-from autodoctor.web.schemas import VISIBLE, EmailAddress, Name, RequestBody, ResponseModel, Utc, unstorable
+from autodoctor.web.schemas import EmailAddress, Name, Reason, RequestBody, ResponseModel, Utc, unstorable
 
 MOST_TOLD_AT_ONCE: Final = 5
 """Sessions of a suspended mechanic that are published with the answer; more are left to the relay."""
@@ -116,9 +116,7 @@ class MechanicPatch(RequestBody):
     email: EmailAddress | None = None
     workshop_id: Annotated[UUID, Field(strict=False)] | None = None
     status: Literal["active", "suspended"] = ABSENT
-    suspension_reason: (
-        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), VISIBLE] | None
-    ) = None
+    suspension_reason: Reason | None = None
 
 
 class Mechanic(ResponseModel):

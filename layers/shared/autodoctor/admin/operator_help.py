@@ -1,6 +1,5 @@
 """POST /api/admin/sessions/{sessionId}/message and /offer: what an operator does for somebody who waits."""
 
-from collections.abc import Mapping
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
@@ -77,7 +76,7 @@ def write(database: Database, admin_id: UUID, session_id: UUID, request: Operato
         SessionNotFound: there is none with this id.
     """
     values = {"session_id": session_id, "admin_id": admin_id, "change_id": new_id(), "text": request.text}
-    outcome = _outcome(database, _WRITE, values)
+    outcome: str = database.only(_WRITE, values)["outcome"]
     if outcome == "unknown":
         raise SessionNotFound
     if outcome != "written":
@@ -101,7 +100,7 @@ def offer(database: Database, admin_id: UUID, session_id: UUID, request: OfferRe
     """
     mechanic_id = request.mechanic_id
     values = {"session_id": session_id, "admin_id": admin_id, "change_id": new_id(), "mechanic_id": mechanic_id}
-    outcome = _outcome(database, _OFFER, values)
+    outcome: str = database.only(_OFFER, values)["outcome"]
     if outcome == "unknown":
         raise SessionNotFound
     if outcome == "no_mechanic":
@@ -109,11 +108,3 @@ def offer(database: Database, admin_id: UUID, session_id: UUID, request: OfferRe
     if outcome != "offered":
         raise NotOffered(outcome)
     return OperatorOffer(session_id=session_id, mechanic_id=mechanic_id)
-
-
-def _outcome(database: Database, statement: LiteralString, values: Mapping[str, object]) -> str:
-    row = database.one(statement, values)
-    if row is None:
-        raise RuntimeError("the statement returned nothing")
-    outcome: str = row["outcome"]
-    return outcome

@@ -1,16 +1,14 @@
 """GET /api/admin/payouts, POST /api/admin/payouts/{payoutId}/hold and /release: what mechanics are owed, and holds."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, LiteralString, get_args
+from typing import Final, Literal, LiteralString, get_args
 from uuid import UUID
-
-from pydantic import StringConstraints
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
 from autodoctor.ids import LAST
 from autodoctor.web.paging import id_of, page_size
-from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
+from autodoctor.web.schemas import Reason, RequestBody, ResponseModel, Utc
 
 type PayoutState = Literal["due", "held", "sending", "sent", "failed", "reversed", "cancelled"]
 type HoldReason = Literal["operator", "suspended", "escalation", "disputed_credits", "destination", "contest"]
@@ -55,7 +53,7 @@ UPDATE payout_holds SET released_by = %(admin_id)s, released_at = clock_timestam
 class HoldRequest(RequestBody):
     """The reason, for whoever looks at the payout later."""
 
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    reason: Reason
 
 
 class PayoutHold(ResponseModel):

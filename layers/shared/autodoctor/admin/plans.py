@@ -3,6 +3,7 @@
 An intake keeps the terms that its plan had when it was made, so a change here affects later intakes only.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
@@ -173,7 +174,7 @@ def add_plan(database: Database, actor_id: UUID, new: NewPlan) -> AdminPlan:
     """
     terms = new.model_dump()
     terms["session_types"] = sorted(set(new.session_types))
-    _refuse_what_does_not_fit(terms)
+    _refuse_what_does_not_fit(terms, new.minute_packs)
     parameters = {**terms, "minute_packs": Jsonb(terms["minute_packs"]), **audited(actor_id)}
     row = database.one(_ADD, parameters)
     if row is None:
@@ -207,7 +208,7 @@ def change_plan(database: Database, actor_id: UUID, code: str, patch: PlanPatch)
             raise Unprocessable(
                 ("/priceCents", "must stay 0 for a free plan and above 0 for any other; add another plan")
             )
-        _refuse_what_does_not_fit(will_be)
+        _refuse_what_does_not_fit(will_be, patch.minute_packs if "minute_packs" in patch.model_fields_set else ())
         return connection.execute(_CHANGE, parameters).fetchone() or was  # nothing changed
 
     row = database.transaction(change)
@@ -216,8 +217,10 @@ def change_plan(database: Database, actor_id: UUID, code: str, patch: PlanPatch)
     return AdminPlan(**row)
 
 
-def _refuse_what_does_not_fit(terms: Row) -> None:
-    """Check the terms against each other.
+def _refuse_what_does_not_fit(terms: Row, packs: Sequence[MinutePackTerms]) -> None:
+    """Check the terms against each other, and the packs that are set with them.
+
+    Packs that stay as they were may have become too long: they are not offered then.
 
     Raises:
         Unprocessable: with every contradiction.
@@ -231,8 +234,16 @@ def _refuse_what_does_not_fit(terms: Row) -> None:
         wrong.append(("/credits", "must be 0 for a free plan"))
     if terms["max_minutes"] < terms["included_minutes"]:
         wrong.append(("/maxMinutes", "must not be less than includedMinutes"))
-    codes = [pack["code"] for pack in terms["minute_packs"]]
-    if len(set(codes)) < len(codes):
-        wrong.append(("/minutePacks", "must have a code of its own for each pack"))
+    wrong += _packs_that_do_not_fit(packs, terms["max_minutes"] - terms["included_minutes"])
     if wrong:
         raise Unprocessable(*wrong)
+
+
+def _packs_that_do_not_fit(packs: Sequence[MinutePackTerms], left: int) -> Iterator[tuple[str, str]]:
+    """Packs of one code, and those that could never be bought: pointers and reasons."""
+    codes = [pack.code for pack in packs]
+    for index, pack in enumerate(packs):
+        if pack.code in codes[:index]:
+            yield f"/minutePacks/{index}/code", "must be another than those of the packs before"
+        if 0 <= left < pack.minutes:
+            yield f"/minutePacks/{index}/minutes", f"must be at most the {left} that maxMinutes leaves"

@@ -1,14 +1,12 @@
 """POST /api/admin/sessions/{sessionId}/decide: where the money of a session goes whose evidence came late."""
 
-from typing import Annotated, Final, Literal, LiteralString
+from typing import Final, Literal, LiteralString
 from uuid import UUID
-
-from pydantic import StringConstraints
 
 from autodoctor.admin.changes import audited
 from autodoctor.db import Database
 from autodoctor.errors import Conflict, SessionNotFound
-from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
+from autodoctor.web.schemas import Reason, RequestBody, ResponseModel, Utc
 
 type DecidedOutcome = Literal["pay", "refund"]
 
@@ -21,7 +19,7 @@ class DecideRequest(RequestBody):
     """
 
     outcome: DecidedOutcome
-    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    note: Reason
 
 
 class DecidedSettlement(ResponseModel):

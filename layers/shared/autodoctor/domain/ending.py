@@ -152,14 +152,14 @@ def verdict(evidence: Evidence, now: datetime, limits: Limits, *, by_system: boo
     def measured(chosen: Sequence[_Span]) -> timedelta:
         return sum((span.within(started_at, ended_at) for span in chosen), _NOTHING)
 
-    wrote = [words >= limits.messages_each for words in evidence.words]
-    counted = met if evidence.kind == "claimed" else [span for span in met if _counts(span, talked=all(wrote))]
+    talked = min(evidence.words) >= limits.messages_each
+    counted = met if evidence.kind == "claimed" else [span for span in met if _counts(span, talked=talked)]
     together = measured(counted)
     if together >= limits.minimum:
         return Verdict(SessionStatus.COMPLETED, EndReason.BILLABLE, started_at, ended_at, together)
     heard = [
-        said or any(span.within(started_at, ended_at) for span in spans if _sounds(span, role))
-        for said, role in zip(wrote, ("customer", "mechanic"), strict=True)
+        words > 0 or any(span.within(started_at, ended_at) for span in spans if _sounds(span, role))
+        for words, role in zip(evidence.words, ("customer", "mechanic"), strict=True)
     ]
     silent = measured(met) >= limits.minimum and not all(heard)
     return Verdict(
@@ -193,7 +193,7 @@ def heard_only(stretches: tuple[Stretch, ...], now: datetime) -> tuple[Stretch, 
 
 
 def _counts(span: _Span, *, talked: bool) -> bool:
-    """Whether witnesses saw both: the medium, each page, or the room in which both wrote."""
+    """Whether witnesses saw both: the medium, each page, or the room in which both wrote enough."""
     return span.both("medium") or span.both("mutual") or (talked and span.both("room"))
 
 

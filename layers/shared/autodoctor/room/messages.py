@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import SessionEnded, SessionNotFound, SessionNotOpen, Unprocessable
-from autodoctor.web.paging import page_size
+from autodoctor.web.paging import fitting, page_size
 from autodoctor.web.schemas import VISIBLE, RequestBody, ResponseModel, Utc
 
 MOST_TEXT: Final = 4000
@@ -179,6 +179,8 @@ def post(database: Database, user_id: UUID, session_id: UUID, request: MessageRe
 
 
 def _told(session_id: UUID, request: MessageRequest, row: Row) -> Told:
+    if row["written"] is not None:  # a repetition: what stands, not what this request says
+        return Told(session_id, row["connections"], Message.model_validate(row["written"]))
     message = Message(
         **row,
         kind="text" if request.attachment_id is None else "file",
@@ -186,8 +188,6 @@ def _told(session_id: UUID, request: MessageRequest, row: Row) -> Told:
         attachment=row["attached"],
         client_id=request.client_id,
     )
-    if row["event_id"] is None:
-        return Told(session_id, row["connections"], message)
     payload = {
         "sessionId": session_id,
         "seq": message.seq,
@@ -215,7 +215,7 @@ def mark(database: Database, user_id: UUID, session_id: UUID, seq: int) -> Marke
 def listed(
     database: Database, user_id: UUID, session_id: UUID, query: Mapping[str, str], *, any_session: bool = False
 ) -> Messages:
-    """A part of a room: the messages after a number, or the last ones (before a number).
+    """A part of a room: the messages after a number, or the last ones (before a number); fewer where they are long.
 
     Args:
         user_id: who asks.
@@ -237,7 +237,9 @@ def listed(
     row = database.one(_LIST, parameters)
     if row is None:
         raise SessionNotFound
-    return Messages(messages=row["messages"], read=_marks(row), latest=row["latest"])
+    messages = [Message.model_validate(each) for each in row["messages"]]
+    shown = fitting(reversed(messages))[::-1] if parameters["after"] is None else fitting(messages)
+    return Messages(messages=shown, read=_marks(row), latest=row["latest"])
 
 
 def _marks(row: Row) -> ReadMarks:

@@ -12,7 +12,7 @@ from autodoctor.sessions.minutes import MINUTES, SessionMinutes
 from autodoctor.sessions.queue_position import QUEUE_POSITION, QueuePosition
 from autodoctor.sessions.terms import TERMS, SessionTerms
 from autodoctor.settings import session_base_url
-from autodoctor.web.paging import id_of, page_size
+from autodoctor.web.paging import id_of, page_of, page_size
 from autodoctor.web.schemas import ResponseModel, Utc
 
 type Role = Literal["customer", "mechanic"]
@@ -173,12 +173,12 @@ _MECHANIC_ACTIVE: Final[LiteralString] = (
 # Ids of ours are in the order of time. Sessions imported from the old system kept theirs, which are random: they
 # come after all of ours, ordered by when they were created. The second half is only read where the first is at its end.
 _CUSTOMERS: Final[LiteralString] = """
-  FROM customers c JOIN intakes i ON i.customer_id = c.id JOIN sessions s ON s.id = i.id
- WHERE c.user_id = %(user_id)s
+  FROM intakes i JOIN sessions s ON s.id = i.id
+ WHERE i.customer_id = (SELECT c.id FROM customers c WHERE c.user_id = %(user_id)s)
 """
 _MECHANICS: Final[LiteralString] = """
-  FROM mechanics m JOIN session_participants p ON p.mechanic_id = m.id AND p.until IS NULL
- WHERE m.user_id = %(user_id)s
+  FROM session_participants p
+ WHERE p.mechanic_id = (SELECT m.id FROM mechanics m WHERE m.user_id = %(user_id)s) AND p.until IS NULL
 """
 _BY_TIME: Final[LiteralString] = """) AS o JOIN intakes x ON x.id = o.id
  WHERE %(moved)s::uuid IS NULL
@@ -308,8 +308,8 @@ def history(
     size = page_size(limit)
     statement = _CUSTOMER_HISTORY if role == "customer" else _MECHANIC_HISTORY
     rows = database.all(statement, {"user_id": user_id, "limit": size, **_place(cursor)})
-    shown = [PastSession(**row, session_url=session_url(row)) for row in rows[:size]]
-    return History(sessions=shown, next_cursor=str(shown[-1].session_id) if len(rows) > size else None)
+    shown, last = page_of(rows, size, lambda row: PastSession(**row, session_url=session_url(row)))
+    return History(sessions=shown, next_cursor=None if last is None else str(last["session_id"]))
 
 
 def session_url(row: Row) -> str:

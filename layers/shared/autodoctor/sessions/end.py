@@ -12,7 +12,7 @@ from pydantic import StringConstraints
 from autodoctor.db import Database
 from autodoctor.errors import SessionBusy, SessionNotFound
 from autodoctor.prefetched import WithEvents
-from autodoctor.web.schemas import RequestBody, Utc
+from autodoctor.web.schemas import VISIBLE, RequestBody, Utc
 
 MOST_EXPLANATION: Final = 500
 PATIENCE_SECONDS: Final = 1.5
@@ -28,7 +28,8 @@ class EndRequest(RequestBody):
 
     mechanic_notes: Annotated[str, StringConstraints(max_length=4000)] | None = None
     explanation: (
-        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_EXPLANATION)] | None
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_EXPLANATION), VISIBLE]
+        | None
     ) = None
 
 
@@ -75,7 +76,9 @@ SELECT * FROM finish_session(%(session_id)s, %(user_id)s, %(any_session)s, %(act
 # By whom it was ended is recorded; who ends it again, or with a lost answer, explains the same end.
 _EXPLAIN: Final[LiteralString] = """
 INSERT INTO end_explanations (session_id, actor_id, text)
-SELECT %(session_id)s, %(user_id)s, %(text)s WHERE ended_by_operator(%(session_id)s)
+SELECT s.id, %(user_id)s, %(text)s FROM sessions s JOIN customers c ON c.id = s.customer_id
+ WHERE s.id = %(session_id)s AND c.erased_at IS NULL AND ended_by_operator(s.id)
+   FOR SHARE OF c -- an erasure comes before or after, never beside
 ON CONFLICT DO NOTHING
 """
 

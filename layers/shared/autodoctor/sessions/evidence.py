@@ -48,10 +48,13 @@ seen AS (
     FROM (SELECT n.session_id, max(n.id) AS id, n.role, n.mechanic_id, range_agg(tstzrange(n.since, n.until)) AS spans
             FROM newest n WHERE n.source = 'mutual' GROUP BY n.session_id, n.role, n.mechanic_id) AS w,
          unnest(w.spans) AS span),
+ended AS MATERIALIZED (
+  SELECT coalesce(max(l.occurred_at), 'infinity') AS over_at
+    FROM sessions s CROSS JOIN LATERAL (SELECT e.occurred_at FROM session_events e WHERE e.session_id = s.id
+                                         ORDER BY e.id DESC LIMIT 10) AS l
+   WHERE s.id = %(session_id)s AND s.ended_at IS NOT NULL),
 recent AS MATERIALIZED (
-  SELECT p.*, coalesce((SELECT max(e.occurred_at) FROM session_events e JOIN sessions s ON s.id = e.session_id
-                         WHERE s.id = p.session_id AND s.ended_at IS NOT NULL), 'infinity') AS over_at
-    FROM seen p ORDER BY p.id DESC, p.since DESC LIMIT 100)
+  SELECT p.*, x.over_at FROM seen p, ended x ORDER BY p.id DESC, p.since DESC LIMIT 100)
 """
 
 EVIDENCE: Final[LiteralString] = """
@@ -65,6 +68,7 @@ EVIDENCE: Final[LiteralString] = """
                          FROM recent p WHERE p.since < p.over_at))
 """
 
+# As many of each kind as anybody reads: a request may be queued again and again.
 TIMELINE: Final[LiteralString] = """
        (SELECT jsonb_agg(jsonb_build_object('at', e.at, 'event', e.event, 'actor', e.actor,
                                             'assignmentId', e.assignment_id) ORDER BY e.at, e.part, e.id)
@@ -75,9 +79,9 @@ TIMELINE: Final[LiteralString] = """
                        CROSS JOIN LATERAL (VALUES (lower(v.span), '.joined'), (upper(v.span), '.left')) AS c (at, kind)
                  WHERE c.at < v.over_at
                 UNION ALL
-                SELECT occurred_at, 1, id, NULL::uuid, split_part(actor, ':', 1), 'session.' || to_status
-                  FROM session_events WHERE session_id = s.id
+                (SELECT occurred_at, 1, id, NULL::uuid, split_part(actor, ':', 1), 'session.' || to_status
+                   FROM session_events WHERE session_id = s.id ORDER BY id DESC LIMIT 500)
                 UNION ALL
-                SELECT occurred_at, 2, id, assignment_id, split_part(actor, ':', 1), 'assignment.' || to_status
-                  FROM session_assignment_events WHERE session_id = s.id) AS e)
+                (SELECT occurred_at, 2, id, assignment_id, split_part(actor, ':', 1), 'assignment.' || to_status
+                   FROM session_assignment_events WHERE session_id = s.id ORDER BY id DESC LIMIT 500)) AS e)
 """

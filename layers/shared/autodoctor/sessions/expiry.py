@@ -41,10 +41,10 @@ class Swept(ResponseModel):
 
 
 def sweep(database: Database, seconds_left: SecondsLeft) -> Swept:
-    """Run every sweep until nothing is left behind or time runs short.
+    """Run every sweep until it changes nothing more or time runs short.
 
     Safe to run twice, and in parallel. The rest is left for the next run. A sweep that
-    fails does not keep the others from running.
+    fails does not keep the others from running, nor does a row that cannot be changed keep those after it.
 
     Raises:
         ExceptionGroup: the failures, after all sweeps had their turn.
@@ -58,7 +58,7 @@ def sweep(database: Database, seconds_left: SecondsLeft) -> Swept:
                 row = database.one(statement, {"batch": BATCH})
                 changed: int = row["changed"] if row else 0
                 total += changed
-                if changed < BATCH:
+                if not changed:
                     break
         except (psycopg.Error, Refused) as failure:
             failures.append(failure)

@@ -15,8 +15,16 @@ class MinutePack(ResponseModel):
     credits: int
 
 
-class SessionExtension(ResponseModel):
-    """Minutes that were asked for in addition; `status` as in POST /api/sessions/{sessionId}/extend."""
+class ExtensionTerms(ResponseModel):
+    """What an extension adds and costs, and how far it is.
+
+    Attributes:
+        extension_id: one for each time that a customer asks.
+        minutes: how many it adds, once it is running.
+        credits: what it costs where it is paid by credits.
+        status: asked: the mechanic has to answer; agreed: it has to be paid by card; running: its minutes are added;
+            declined; lapsed: the customer asked for another one, could not pay, or the talk ended before.
+    """
 
     extension_id: UUID
     pack: str
@@ -26,6 +34,11 @@ class SessionExtension(ResponseModel):
     credits: int
     pay_with: Literal["credit", "card"]
     status: Literal["asked", "agreed", "declined", "lapsed", "running"]
+
+
+class SessionExtension(ExtensionTerms):
+    """Minutes that were asked for in addition."""
+
     settled: Literal["pay", "refund", "return"] | None
 
 

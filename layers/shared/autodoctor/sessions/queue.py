@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 from autodoctor.db import Database, Row
 from autodoctor.errors import MechanicNotActive
 from autodoctor.ids import FIRST
-from autodoctor.web.paging import cursor_of, page_size, place_of
+from autodoctor.web.paging import cursor_of, page_of, page_size, place_of
 from autodoctor.web.schemas import ResponseModel, Utc
 
 _PAGE: Final[LiteralString] = """
@@ -113,16 +113,16 @@ def fetch_queue(database: Database, user_id: UUID, limit: str | None = None, cur
     )
     if not rows:
         raise MechanicNotActive
-    shown = [row for row in rows[:size] if row["assignment_id"] is not None]
-    return Queue(
-        assignments=[QueuedAssignment(**row, vehicle_summary=vehicle_summary(row["vehicle"])) for row in shown],
-        next_cursor=_cursor(shown[-1]) if len(rows) > size else None,
+    found = [row for row in rows if row["assignment_id"] is not None]
+    shown, last = page_of(
+        found, size, lambda row: QueuedAssignment(**row, vehicle_summary=vehicle_summary(row["vehicle"]))
     )
+    return Queue(assignments=shown, next_cursor=None if last is None else _cursor(last))
 
 
 def vehicle_summary(vehicle: Row) -> str:
-    """The car in a few words: year, make and model."""
-    return f"{vehicle['year']} {vehicle['make']} {vehicle['model']}"
+    """The car in a few words: year, make and model; empty once it was erased."""
+    return " ".join(str(vehicle[part]) for part in ("year", "make", "model")) if vehicle else ""
 
 
 def _cursor(row: Row) -> str:

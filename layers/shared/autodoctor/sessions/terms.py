@@ -13,6 +13,7 @@ class SessionTerms(ResponseModel):
         credits: what it costs where it is paid by credits.
         included_minutes: what the price covers, as agreed.
         max_minutes: after which it is ended.
+        has_video: whether its parties may call each other, whatever it was asked for as.
         min_billable_seconds: together for less, nothing is charged: the session's own once it ended, until then the
             setting.
     """
@@ -22,6 +23,7 @@ class SessionTerms(ResponseModel):
     credits: int
     included_minutes: int
     max_minutes: int
+    has_video: bool
     min_billable_seconds: int
 
 
@@ -29,6 +31,7 @@ TERMS: Final[LiteralString] = """
 (SELECT jsonb_build_object('priceCents', i.price_cents, 'currency', i.currency, 'credits', i.credits,
                            'includedMinutes', coalesce(i.included_minutes, least(p.included_minutes, i.max_minutes)),
                            'maxMinutes', i.max_minutes,
+                           'hasVideo', p.session_types && '{video,diagnostic}',
                            'minBillableSeconds', coalesce(s.min_billable_seconds, min_billable_seconds()))
    FROM plans p WHERE p.code = i.plan_code)
 """

@@ -120,10 +120,11 @@ class PayoutEvent(_Event):
 
 
 class PaymentEvent(_Event):
-    """A customer's payment bought nothing.
+    """A customer's payment bought nothing, or not yet.
 
     Unfulfillable: their purchase can no longer be fulfilled; a payment for an intake is refunded in full.
     Failed: the bank refused a payment that was still being processed.
+    Late: the money came so late that the customer is asked first whether their session shall start.
     Refund failed: what is owed back was not taken by the customer's bank, or by Stripe: a person pays it back.
 
     Attributes:
@@ -133,16 +134,27 @@ class PaymentEvent(_Event):
         amount_cents: the amount paid or to be paid, in cents of the currency.
         reason: active_session: they have another session by now; session_over: the talk that
             should be extended was over; mismatch: the amount paid does not match the price;
+            given_back: they did not want it any more when it came late; unanswered: they did not say; late;
             refused: by the bank; bank_refused: the refund; given_up: no attempt at the refund succeeded.
     """
 
-    type: Literal["payment.unfulfillable", "payment.failed", "payment.refund_failed"]
+    type: Literal["payment.unfulfillable", "payment.failed", "payment.late", "payment.refund_failed"]
     checkout_id: UUID
     intake_id: UUID | None
     customer_id: UUID | None
     amount_cents: int
     currency: str
-    reason: Literal["active_session", "session_over", "mismatch", "refused", "bank_refused", "given_up"]
+    reason: Literal[
+        "active_session",
+        "session_over",
+        "mismatch",
+        "given_back",
+        "unanswered",
+        "late",
+        "refused",
+        "bank_refused",
+        "given_up",
+    ]
 
 
 class ReceiptEvent(_Event):
@@ -188,6 +200,13 @@ class AwayEvent(_Event):
     mechanic_id: UUID
     session_id: UUID
     missed: int
+
+
+class SuspensionEvent(_Event):
+    """A mechanic was suspended; the reason is theirs to read, and in no event."""
+
+    type: Literal["mechanic.suspended"]
+    mechanic_id: UUID
 
 
 class QuoteEvent(_Event):
@@ -270,7 +289,7 @@ class ContestEvent(_Event):
         customer_id: row of `customers`.
         mechanic_id: row of `mechanics`: the mechanic who held the session.
         reason: what was wrong, as the customer chose it.
-        outcome: of the decision: keep, part or all of the price goes back.
+        outcome: of the decision: keep, part or all of what was paid goes back.
         refund_cents: what goes back to a card, in cents of usd; `refund_credits` the same in credits.
     """
 
@@ -292,6 +311,7 @@ type Event = (
     | ReceiptEvent
     | MechanicEvent
     | AwayEvent
+    | SuspensionEvent
     | QuoteEvent
     | MessageEvent
     | ReplyEvent
@@ -306,6 +326,7 @@ MODELS: Final = (
     ReceiptEvent,
     MechanicEvent,
     AwayEvent,
+    SuspensionEvent,
     QuoteEvent,
     MessageEvent,
     ReplyEvent,

@@ -107,7 +107,4 @@ def refuse(connection: psycopg.Connection[Row], row: Row, error: str, most_attem
 
 def backlog(database: Database) -> Row:
     """How many events are left (`depth`), the age of the oldest (`age_seconds`), how many are set aside (`poison`)."""
-    row = database.one(_BACKLOG, {})
-    if row is None:
-        raise RuntimeError("expected one row")
-    return row
+    return database.only(_BACKLOG, {})

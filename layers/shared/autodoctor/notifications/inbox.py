@@ -51,7 +51,7 @@ class Notification(ResponseModel):
     """One notification, in the language that the user chose.
 
     Attributes:
-        session_id: the session it is about; null when it is about a payment.
+        session_id: the session it is about; null when it is about a payment, or the reader alone.
         intake_id: the intake whose payment led to no session; null for credits and for notifications about a session.
     """
 

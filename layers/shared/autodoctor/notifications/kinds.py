@@ -18,6 +18,7 @@ class Kind(StrEnum):
     BACK_IN_QUEUE = "back_in_queue"
     SESSION_TAKEN_BACK = "session_taken_back"
     SET_AWAY = "set_away"
+    SUSPENDED = "suspended"
     SESSION_COMPLETED = "session_completed"
     SESSION_CANCELLED = "session_cancelled"
     SESSION_CLOSED = "session_closed"
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     REFUND_SENT = "refund_sent"
     PAYMENT_UNFULFILLABLE = "payment_unfulfillable"
     PAYMENT_FAILED = "payment_failed"
+    PAYMENT_LATE = "payment_late"
     REFUND_FAILED = "refund_failed"
     QUOTE_REQUESTED = "quote_requested"
     QUOTE_GIVEN = "quote_given"
@@ -89,12 +91,14 @@ class Facts(ResponseModel):
         bought: what a payment was for: session or credits.
         confirm_url: the link that confirms an address.
         missed: how many offers a mechanic let lapse, one after the other.
+        suspended_at: since when a mechanic is suspended.
         urgent: whether the customer calls it urgent.
         pays_cents: what a completed session pays its mechanic, in cents of the currency.
         from_customer: whether it is the customer who wrote.
         receipt_id: the receipt or credit note, and `number` what is printed on it.
         bought_title: the name of what was bought; `tax_cents` the tax within its price, None without one.
         receipt_url: where the document is.
+        intake_id: what was paid for, and `answer_url` the page where its customer says what shall become of it.
         refunded: whether a payment is refunded in full; if not, an operator looks at it.
     """
 
@@ -133,10 +137,13 @@ class Facts(ResponseModel):
     bought_title: str | None = None
     tax_cents: int | None = None
     receipt_url: str | None = None
+    intake_id: UUID | None = None
+    answer_url: str | None = None
     workshop: str | None = None
     quote_id: UUID | None = None
     confirm_url: str | None = None
     missed: int | None = None
+    suspended_at: Utc | None = None
     urgent: bool | None = None
     pays_cents: int | None = None
     from_customer: bool | None = None
@@ -152,6 +159,7 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.BACK_IN_QUEUE: {"mechanic_id", "released_by"},
     Kind.SESSION_TAKEN_BACK: {"session_type", "taken_by"},
     Kind.SET_AWAY: {"missed"},
+    Kind.SUSPENDED: set(),
     Kind.SESSION_COMPLETED: {"session_type", "mechanic_id", "duration_seconds"},
     Kind.SESSION_CANCELLED: {"reason", "absent", "funding", "price_cents", "currency", "credits"},
     Kind.SESSION_CLOSED: {"session_type"},
@@ -163,6 +171,7 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.REFUND_SENT: {"receipt_id", "number", "bought", "session_type", "amount_cents", "currency"},
     Kind.PAYMENT_UNFULFILLABLE: {"reason", "bought", "session_type", "amount_cents", "currency", "refunded"},
     Kind.PAYMENT_FAILED: {"bought", "session_type", "amount_cents", "currency"},
+    Kind.PAYMENT_LATE: {"bought", "session_type", "amount_cents", "currency", "intake_id"},
     Kind.REFUND_FAILED: {"bought", "session_type", "amount_cents", "currency"},
     Kind.QUOTE_REQUESTED: {"quote_id", "session_type"},
     Kind.QUOTE_GIVEN: {"quote_id", "session_type", "amount_cents", "currency"},
@@ -176,12 +185,14 @@ _CAUSED_BY: Final = {
     "session.expired": Kind.SESSION_CANCELLED,
     "reply.late": Kind.FIRST_REPLY_LATE,
     "mechanic.set_away": Kind.SET_AWAY,
+    "mechanic.suspended": Kind.SUSPENDED,
     "summary.ready": Kind.SESSION_COMPLETED,
     "notes.added": Kind.NOTES_ADDED,
     "payout.sent": Kind.PAYOUT_SENT,
     "payout.failed": Kind.PAYOUT_FAILED,
     "payment.unfulfillable": Kind.PAYMENT_UNFULFILLABLE,
     "payment.failed": Kind.PAYMENT_FAILED,
+    "payment.late": Kind.PAYMENT_LATE,
     "payment.refund_failed": Kind.REFUND_FAILED,
     "quote.requested": Kind.QUOTE_REQUESTED,
     "quote.given": Kind.QUOTE_GIVEN,

@@ -26,6 +26,7 @@ from autodoctor.events.model import (
     ReceiptEvent,
     ReplyEvent,
     SessionEvent,
+    SuspensionEvent,
 )
 from autodoctor.ids import new_id
 from autodoctor.notifications.confirmation import CONFIRM_DAYS, confirm_url, new_token, token_hash
@@ -41,6 +42,7 @@ from autodoctor.notifications.recipients import (
     mechanic_of,
     parties_of,
     payer_of,
+    suspended_of,
 )
 from autodoctor.notifications.sender import MaybeSent, NotSent
 from autodoctor.observability import count, logger
@@ -61,6 +63,7 @@ _ASKS: Final = Kind.REQUEST_RECEIVED
 type _Event = (
     SessionEvent
     | AwayEvent
+    | SuspensionEvent
     | PayoutEvent
     | PaymentEvent
     | ReceiptEvent
@@ -152,8 +155,9 @@ def notify(database: Database, sender: Sender, event: Event) -> None:
     kind = kind_of(event)
     if kind is None:
         return
-    if isinstance(event, AwayEvent):
-        _notify_one(database, sender, kind, event, holder_of(database, kind, event))
+    if isinstance(event, AwayEvent | SuspensionEvent):
+        told = holder_of(database, kind, event) if isinstance(event, AwayEvent) else suspended_of(database, event)
+        _notify_one(database, sender, kind, event, told)
     elif isinstance(event, PayoutEvent):
         _notify_one(database, sender, kind, event, mechanic_of(database, kind, event))
     elif isinstance(event, PaymentEvent):
@@ -214,7 +218,9 @@ def _note_and_claim(  # noqa: PLR0913 (what a mail is, to whom, and by which att
             **key,
             "kind": kind,
             "mail_kind": kind if token is None else Kind.CONFIRM_ADDRESS,
-            "session_id": None if isinstance(event, PaymentEvent | ReceiptEvent) else event.session_id,
+            "session_id": None
+            if isinstance(event, PaymentEvent | ReceiptEvent | SuspensionEvent)
+            else event.session_id,
             "checkout_id": event.checkout_id if isinstance(event, PaymentEvent | ReceiptEvent) else None,
             "data": Jsonb(to_keep(kind, recipient.facts)),
             "occurred_at": event.occurred_at,

@@ -1,7 +1,6 @@
 """The people whom an event concerns, with address, preferences and the facts of their text, read when it is sent."""
 
 from dataclasses import dataclass
-from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
@@ -15,174 +14,15 @@ from autodoctor.events.model import (
     ReceiptEvent,
     ReplyEvent,
     SessionEvent,
+    SuspensionEvent,
 )
+from autodoctor.notifications.concerned import BUYER, CUSTOMER, HOLDER, MECHANIC, OF_CONTEST, OF_QUOTE, PAYER, SUSPENDED
 from autodoctor.notifications.kinds import Facts, Kind
 from autodoctor.notifications.mailable import why_no_mail
 from autodoctor.notifications.transcript import transcript_of
 from autodoctor.sessions.active import session_url
 from autodoctor.sessions.queue import vehicle_summary
 from autodoctor.settings import session_base_url
-
-_WISHES: Final[LiteralString] = """
-       coalesce(l.locale, 'en') AS locale, coalesce(w.email, true) AS wants_mail,
-       coalesce(w.in_app, true) AS wants_in_app,
-       (SELECT b.reason FROM mail_suppressions b WHERE b.address_hash = address_hash(u.email)) AS blocked,
-       EXISTS (SELECT FROM confirmed_addresses f WHERE f.user_id = u.user_id AND f.address_hash = address_hash(u.email))
-         OR EXISTS (SELECT FROM mechanics x WHERE x.user_id = u.user_id AND x.email = u.email) -- an admin entered it
-         AS confirmed
-"""
-_JOIN_WISHES: Final[LiteralString] = """
-  LEFT JOIN notification_locales l ON l.user_id = u.user_id
-  LEFT JOIN notification_preferences w ON w.user_id = u.user_id AND w.kind = %(kind)s
-"""
-_CUSTOMER: Final[LiteralString] = (
-    """
-SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, m.name AS mechanic, s.id AS session_id,
-       i.session_type, i.concern, i.vehicle, i.scheduled_for, i.funding, i.price_cents, i.currency, i.credits,
-       s.started_at, s.ended_at, n.text AS notes,
-       floor(s.together_seconds)::integer AS duration_seconds,
-       a.status = 'pending_waiver' AS needs_waiver, ended_by_operator(s.id) AS by_operator,
-       (SELECT x.text FROM end_explanations x WHERE x.session_id = s.id) AS explanation,
-       CASE %(kind)s WHEN 'request_received' THEN s.ended_at IS NOT NULL
-                     WHEN 'mechanic_assigned' THEN s.ended_at IS NOT NULL
-                                                   OR s.mechanic_id IS DISTINCT FROM %(mechanic_id)s
-                     WHEN 'first_reply_late' THEN s.mechanic_id IS DISTINCT FROM %(mechanic_id)s
-                                                  OR reply_due_at(s) IS NULL
-                     WHEN 'back_in_queue' THEN s.status <> 'pending'
-                     ELSE false END AS superseded,
-"""
-    + _WISHES
-    + """
-  FROM sessions s
-  JOIN intakes i ON i.id = s.id
-  JOIN customers u ON u.id = s.customer_id
-  JOIN session_assignments a ON a.id = s.current_assignment_id
-  LEFT JOIN mechanics m ON m.id = %(mechanic_id)s
-  LEFT JOIN session_notes n ON n.session_id = s.id AND n.mechanic_id = m.id
-"""
-    + _JOIN_WISHES
-    + " WHERE s.id = %(session_id)s"
-)
-# The newest messages of the parties; what an erasure has emptied is left out.
-_HOLDER: Final[LiteralString] = (
-    """
-SELECT u.user_id, u.email, u.name, false AS erased, i.session_type, false AS superseded,
-       (SELECT x.text FROM end_explanations x WHERE x.session_id = i.id) AS explanation,
-"""
-    + _WISHES
-    + """
-  FROM mechanics u
-  JOIN intakes i ON i.id = %(session_id)s
-"""
-    + _JOIN_WISHES
-    + " WHERE u.id = %(mechanic_id)s"
-)
-_MECHANIC: Final[LiteralString] = (
-    """
-SELECT u.user_id, u.email, u.name, false AS erased, s.id AS session_id, i.session_type, s.ended_at,
-       coalesce((SELECT p.kind FROM payouts p WHERE p.id = %(payout_id)s::text::uuid), 'session') AS earned_for,
-       %(kind)s = 'payout_failed' AND EXISTS (
-         SELECT FROM notifications n WHERE n.user_id = u.user_id AND n.session_id = s.id AND n.kind = 'payout_sent'
-            AND n.data ->> 'payoutId' = %(payout_id)s AND n.created_at > %(occurred_at)s) AS superseded,
-"""
-    + _WISHES
-    + """
-  FROM mechanics u
-  JOIN sessions s ON s.id = %(session_id)s
-  JOIN intakes i ON i.id = s.id
-"""
-    + _JOIN_WISHES
-    + " WHERE u.id = %(mechanic_id)s"
-)
-
-# A customer who buys credits before any intake has no stored address.
-_PAYER: Final[LiteralString] = (
-    """
-SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, c.kind AS checkout_kind, i.session_type,
-       CASE %(kind)s WHEN 'payment_failed' THEN c.status <> 'failed'
-                     WHEN 'refund_failed' THEN NOT EXISTS (SELECT FROM refunds r
-                                                            WHERE r.intake_id = c.intake_id AND r.state = 'failed')
-                     ELSE false END AS superseded,
-       EXISTS (SELECT FROM refunds r WHERE r.intake_id = c.intake_id) AS refunded,
-"""
-    + _WISHES
-    + """
-  FROM checkouts c
-  LEFT JOIN intakes i ON i.id = c.intake_id
-  LEFT JOIN customers k ON k.user_id = c.user_id
- CROSS JOIN LATERAL (SELECT c.user_id, k.email, k.name, k.erased_at) AS u
-"""
-    + _JOIN_WISHES
-    + " WHERE c.id = %(checkout_id)s"
-)
-
-_BUYER: Final[LiteralString] = (
-    """
-SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, i.session_type, c.kind AS checkout_kind,
-       r.title AS bought_title, nullif(r.tax, 0) AS tax_cents, c.credits,
-       -- what could not be used says so itself, and the refund comes with a credit note
-       %(kind)s = 'payment_received' AND c.status = 'unfulfillable' AS superseded,
-"""
-    + _WISHES
-    + """
-  FROM receipts r
-  JOIN checkouts c ON c.id = r.checkout_id
-  LEFT JOIN intakes i ON i.id = c.intake_id
-  LEFT JOIN customers k ON k.user_id = c.user_id
- CROSS JOIN LATERAL (SELECT c.user_id, k.email, k.name, k.erased_at) AS u
-"""
-    + _JOIN_WISHES
-    + " WHERE r.id = %(receipt_id)s"
-)
-
-# The people who have to act next, or who earned. A mail is not sent once the quote has moved on.
-_OF_QUOTE: Final[LiteralString] = (
-    """
-SELECT u.user_id, u.email, u.name, u.erased, m.name AS mechanic, shop.name AS workshop, i.session_type, i.vehicle,
-       'quote_' || q.status <> %(kind)s OR q.amount_cents IS DISTINCT FROM %(amount_cents)s
-         OR c.erased_at IS NOT NULL AS superseded,
-"""
-    + _WISHES
-    + """
-  FROM quotes q
-  JOIN workshops shop ON shop.id = q.workshop_id
-  JOIN mechanics m ON m.id = q.mechanic_id
-  JOIN intakes i ON i.id = q.session_id
-  JOIN customers c ON c.id = i.customer_id
- CROSS JOIN LATERAL (
-   SELECT x.user_id, x.email, x.name, false AS erased FROM mechanics x
-    WHERE %(kind)s = 'quote_requested' AND x.workshop_id = q.workshop_id AND x.status = 'active'
-      AND x.user_id <> c.user_id
-   UNION ALL
-   SELECT c.user_id, c.email, c.name, c.erased_at IS NOT NULL WHERE %(kind)s = 'quote_given'
-   UNION ALL
-   SELECT m.user_id, m.email, m.name, false WHERE %(kind)s = 'quote_approved') AS u
-"""
-    + _JOIN_WISHES
-    + " WHERE q.id = %(quote_id)s ORDER BY u.user_id"
-)
-
-# The mechanic, who may answer; and of the decision both.
-_OF_CONTEST: Final[LiteralString] = (
-    """
-SELECT u.user_id, u.email, u.name, u.erased, u.reader, s.id AS session_id, i.session_type, s.ended_at,
-       k.note AS explanation, %(kind)s = 'contest_opened' AND num_nonnulls(k.outcome, k.answer) > 0 AS superseded,
-"""
-    + _WISHES
-    + """
-  FROM contests k
-  JOIN sessions s ON s.id = k.session_id
-  JOIN intakes i ON i.id = s.id
-  JOIN customers c ON c.id = s.customer_id
-  JOIN mechanics m ON m.id = s.mechanic_id
- CROSS JOIN LATERAL (
-   SELECT m.user_id, m.email, m.name, false AS erased, 'mechanic' AS reader
-   UNION ALL
-   SELECT c.user_id, c.email, c.name, c.erased_at IS NOT NULL, 'customer' WHERE %(kind)s = 'contest_decided') AS u
-"""
-    + _JOIN_WISHES
-    + " WHERE k.session_id = %(session_id)s ORDER BY u.user_id"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +58,7 @@ def customer_of(database: Database, kind: Kind, event: SessionEvent | ReplyEvent
     Raises:
         NobodyConcerned: there is no such session.
     """
-    row = database.one(_CUSTOMER, {"kind": kind, "session_id": event.session_id, "mechanic_id": event.mechanic_id})
+    row = database.one(CUSTOMER, {"kind": kind, "session_id": event.session_id, "mechanic_id": event.mechanic_id})
     if row is None:
         raise NobodyConcerned
     said, cut = transcript_of(database, event.session_id) if kind is Kind.SESSION_COMPLETED else ((), False)
@@ -244,7 +84,7 @@ def holder_of(database: Database, kind: Kind, event: SessionEvent | AwayEvent) -
     Raises:
         NobodyConcerned: there is no such mechanic or session.
     """
-    row = database.one(_HOLDER, {"kind": kind, "session_id": event.session_id, "mechanic_id": event.mechanic_id})
+    row = database.one(HOLDER, {"kind": kind, "session_id": event.session_id, "mechanic_id": event.mechanic_id})
     if row is None:
         raise NobodyConcerned
     facts = Facts(
@@ -257,6 +97,19 @@ def holder_of(database: Database, kind: Kind, event: SessionEvent | AwayEvent) -
     return _recipient(row, facts)
 
 
+def suspended_of(database: Database, event: SuspensionEvent) -> Recipient:
+    """The mechanic who was suspended, and the reason, as it stands now.
+
+    Raises:
+        NobodyConcerned: there is no such mechanic.
+    """
+    row = database.one(SUSPENDED, {"kind": Kind.SUSPENDED, "mechanic_id": event.mechanic_id})
+    if row is None:
+        raise NobodyConcerned
+    since = row["suspended_at"] or event.occurred_at
+    return _recipient(row, Facts(name=row["name"], explanation=row["suspension_reason"], suspended_at=since))
+
+
 def mechanic_of(database: Database, kind: Kind, event: PayoutEvent) -> Recipient:
     """The mechanic of a payout's event.
 
@@ -264,7 +117,7 @@ def mechanic_of(database: Database, kind: Kind, event: PayoutEvent) -> Recipient
         NobodyConcerned: there is no such mechanic or session.
     """
     row = database.one(
-        _MECHANIC,
+        MECHANIC,
         {
             "kind": kind,
             "session_id": event.session_id,
@@ -293,7 +146,7 @@ def payer_of(database: Database, kind: Kind, event: PaymentEvent) -> Recipient:
     Raises:
         NobodyConcerned: there is no such payment.
     """
-    row = database.one(_PAYER, {"kind": kind, "checkout_id": event.checkout_id})
+    row = database.one(PAYER, {"kind": kind, "checkout_id": event.checkout_id})
     if row is None:
         raise NobodyConcerned
     facts = Facts(
@@ -304,6 +157,8 @@ def payer_of(database: Database, kind: Kind, event: PaymentEvent) -> Recipient:
         currency=event.currency,
         reason=event.reason,
         refunded=row["refunded"],
+        intake_id=event.intake_id if kind is Kind.PAYMENT_LATE else None,
+        answer_url=f"{session_base_url()}/intakes/{event.intake_id}" if kind is Kind.PAYMENT_LATE else None,
     )
     return _recipient(row, facts)
 
@@ -314,7 +169,7 @@ def buyer_of(database: Database, kind: Kind, event: ReceiptEvent) -> Recipient:
     Raises:
         NobodyConcerned: there is no such document.
     """
-    row = database.one(_BUYER, {"kind": kind, "receipt_id": event.receipt_id})
+    row = database.one(BUYER, {"kind": kind, "receipt_id": event.receipt_id})
     if row is None:
         raise NobodyConcerned
     facts = Facts(
@@ -335,13 +190,13 @@ def buyer_of(database: Database, kind: Kind, event: ReceiptEvent) -> Recipient:
 
 def parties_of(database: Database, kind: Kind, event: QuoteEvent) -> list[Recipient]:
     """The people whom a quote's event concerns: the workshop's active mechanics, the customer, or the mechanic."""
-    rows = database.all(_OF_QUOTE, {"kind": kind, "quote_id": event.quote_id, "amount_cents": event.amount_cents})
+    rows = database.all(OF_QUOTE, {"kind": kind, "quote_id": event.quote_id, "amount_cents": event.amount_cents})
     return [_recipient(row, _quoted(row, event)) for row in rows]
 
 
 def contestants_of(database: Database, kind: Kind, event: ContestEvent) -> list[Recipient]:
     """The people whom a contest's event concerns: its mechanic, and of the decision the customer too."""
-    rows = database.all(_OF_CONTEST, {"kind": kind, "session_id": event.session_id})
+    rows = database.all(OF_CONTEST, {"kind": kind, "session_id": event.session_id})
     return [_recipient(row, _contested(row, event)) for row in rows]
 
 

@@ -61,6 +61,11 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
     Kind.FIRST_REPLY_LATE: {},
     Kind.BACK_IN_QUEUE: {"released_by": "system"},
     Kind.SET_AWAY: {"name": "Mia Moreno", "missed": 3},
+    Kind.SUSPENDED: {
+        "name": "Mia Moreno",
+        "explanation": "Three customers waited for you <today>.",
+        "suspended_at": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+    },
     Kind.SESSION_TAKEN_BACK: {"name": "Mia Moreno", "taken_by": "system"},
     Kind.SESSION_COMPLETED: {
         **_ENDED,
@@ -92,6 +97,11 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
     Kind.REFUND_SENT: _RECEIPT,
     Kind.PAYMENT_UNFULFILLABLE: {**_PAYMENT, "reason": "active_session", "refunded": True},
     Kind.PAYMENT_FAILED: {**_PAYMENT, "reason": "refused"},
+    Kind.PAYMENT_LATE: {
+        **_PAYMENT,
+        "intake_id": UUID("01980000-0000-7000-8000-000000000005"),
+        "answer_url": "https://sessions.example.com/intakes/01980000-0000-7000-8000-000000000005",
+    },
     Kind.REFUND_FAILED: {**_PAYMENT, "reason": "bank_refused"},
     Kind.QUOTE_REQUESTED: _QUOTE,
     Kind.QUOTE_GIVEN: _QUOTE,

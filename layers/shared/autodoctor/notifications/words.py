@@ -98,7 +98,8 @@ def _decided(words: Mapping[str, str], facts: Facts, found: Mapping[str, str]) -
     if facts.decided is None:
         return {}
     several = words["credits_back"].format(credits=facts.credits)
-    returned = found.get("amount") or words.get(f"credits_back.{facts.credits}", several)
+    credits_ = words.get(f"credits_back.{facts.credits}", several) if facts.credits else None
+    returned = words["and"].join(each for each in (found.get("amount"), credits_) if each)
     decision = words[f"decided.{facts.reader}.{facts.decided}"].format_map({**found, "returned": returned})
     return {"returned": returned, "decision": decision}
 
@@ -125,7 +126,7 @@ def _on_receipt(locale: str, facts: Facts) -> dict[str, str]:
 
 
 def _instants(locale: str, facts: Facts) -> dict[str, str]:
-    times = {name: getattr(facts, name) for name in ("started_at", "ended_at", "scheduled_for")}
+    times = {name: getattr(facts, name) for name in ("started_at", "ended_at", "scheduled_for", "suspended_at")}
     return {name: instant(locale, at) for name, at in times.items() if at is not None}
 
 

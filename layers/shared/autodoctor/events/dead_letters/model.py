@@ -1,6 +1,7 @@
 """A message of a dead-letter queue, and why it is there: SQS, EventBridge and Lambda each write their own form."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ type Origin = Literal["queue", "rule", "schedule", "function", "unknown"]
 
 # The members of an event that may be shown: ids and facts, never a person's words or name.
 _SHOWN_IN_DETAIL = ("eventId", "sessionId", "assignmentId", "payoutId")
+# The longest name of an event's type on a bus (PutEvents, docs.aws.amazon.com/eventbridge). A queue takes anything.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def parse_message(message: Mapping[str, Any]) -> DeadLetterMessage:
         origin, target = "queue", system["DeadLetterQueueSourceArn"]
     elif "RULE_ARN" in own or "SCHEDULE_ARN" in own:
         origin = "rule" if "RULE_ARN" in own else "schedule"
-        target, error = own.get("TARGET_ARN", ""), own.get("ERROR_CODE", "")
+        target, error = own.get("TARGET_ARN", ""), _name(own.get("ERROR_CODE")) or ""
     elif isinstance(context, dict):
         origin, target = "function", str(context.get("functionArn", "")).removesuffix(":$LATEST")
         payload, error = json.dumps(body.get("requestPayload")), _failure(body, context)
@@ -82,7 +85,7 @@ def _failure(body: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     """The kind of a function's failure; its message may name people."""
     answer = body.get("responsePayload")
     kind = answer.get("errorType") if isinstance(answer, dict) else None
-    return f"{context.get('condition', '')} {kind or ''}".strip()
+    return f"{_name(context.get('condition')) or ''} {_name(kind) or ''}".strip()
 
 
 def _facts(body: Mapping[str, Any], target: str) -> dict[str, str]:
@@ -91,7 +94,12 @@ def _facts(body: Mapping[str, Any], target: str) -> dict[str, str]:
     if isinstance(detail, dict):
         facts |= {name: detail.get(name) for name in _SHOWN_IN_DETAIL}
     facts["target"] = target.rpartition(":")[2]
-    return {name: str(value) for name, value in facts.items() if value}
+    return {name: shown for name, value in facts.items() if (shown := _name(value))}
+
+
+def _name(value: object) -> str | None:
+    """A name or an id; None for anything else, which may be long, or somebody's words."""
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from autodoctor.db import Database, Row
-from autodoctor.events.consumer import BatchAnswer
+from autodoctor.events.consumer import BatchAnswer, not_done
 from autodoctor.events.feed import connections, messages, queue_position
 from autodoctor.events.feed.push import PushFailed, close, look, push
 from autodoctor.events.feed.queue import CONNECT_NOTE, IDENTIFY_NOTE
@@ -43,15 +43,13 @@ def handler(database: Database) -> Callable[[Mapping[str, Any], LambdaContext], 
             broadcast(database, records)
         except Exception as failure:  # noqa: BLE001 (tried again one by one; logged)
             log_failure("batch not broadcast", failure)
-            return {
-                "batchItemFailures": [{"itemIdentifier": left["messageId"]} for left in _not_done(database, records)]
-            }
+            return not_done(_left_of(database, records))
         return {"batchItemFailures": []}
 
     return logger.inject_lambda_context(clear_state=True)(handle)
 
 
-def _not_done(database: Database, records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+def _left_of(database: Database, records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     for done, record in enumerate(records):
         try:
             broadcast(database, [record])

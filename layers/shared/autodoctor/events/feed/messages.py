@@ -144,17 +144,12 @@ def mark_sent(database: Database, events: Sequence[Event]) -> None:
 
 def numbers(database: Database, count: int) -> int:
     """Reserve numbers for messages that are not stored; returns the first."""
-    row = database.one(_NUMBERS, {"count": count})
-    if row is None:
-        raise RuntimeError("feed_head has lost its row")
-    return int(row["first"])
+    return int(database.only(_NUMBERS, {"count": count})["first"])
 
 
 def where_we_are(database: Database, kind: str, **payload: object) -> bytes:
     """A message of this type with the last number that was given and the feed's id, from which a client goes on."""
-    row = database.one(_HEAD, {})
-    if row is None:
-        raise RuntimeError("feed_head has lost its row")
+    row = database.only(_HEAD, {})
     return envelope(kind, row["seq"], {**payload, "feed": row["feed"]})
 
 

@@ -55,10 +55,10 @@ def _handle(
     elif kind == "DISCONNECT":
         for session_id in connections.drop(database, [connection_id]):
             has_left(session_id)
-    elif _action(event) == IDENTIFY:
-        # At most once in five minutes however often a client asks: everybody's messages pass through this queue.
-        leave_note(IDENTIFY_NOTE, connection_id, once=f"identify:{connection_id}")
     else:
+        if _action(event) == IDENTIFY:
+            # At most once in five minutes however often a client asks: everybody's messages pass through this queue.
+            leave_note(IDENTIFY_NOTE, connection_id, once=f"identify:{connection_id}")
         connections.heard(database, connection_id)
     return HTTPStatus.OK
 

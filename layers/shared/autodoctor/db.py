@@ -54,6 +54,17 @@ class Database:
         """Run one statement in a transaction of its own and return its first row, if it has one."""
         return self._run(lambda connection: connection.execute(query, parameters).fetchone())
 
+    def only(self, query: LiteralString, parameters: Parameters) -> Row:
+        """Run one statement that always has a row in a transaction of its own, and return that.
+
+        Raises:
+            RuntimeError: it gave none.
+        """
+        row = self.one(query, parameters)
+        if row is None:
+            raise RuntimeError("a statement of one row gave none")
+        return row
+
     def all(self, query: LiteralString, parameters: Parameters) -> list[Row]:
         """Run one statement in a transaction of its own and return its rows."""
         return self._run(lambda connection: connection.execute(query, parameters).fetchall())

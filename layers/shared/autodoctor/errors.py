@@ -67,7 +67,8 @@ class InsufficientCredits(Problem):
     status, slug, title = 402, "insufficient-credits", "Insufficient credits"
 
     def __init__(self, balance: int, price: int) -> None:
-        super().__init__(f"This plan costs {price} credits; you have {balance}.", balance=balance, price=price)
+        credits_ = "credit" if price == 1 else "credits"
+        super().__init__(f"This plan costs {price} {credits_}; you have {balance}.", balance=balance, price=price)
 
 
 class Forbidden(Problem):
@@ -188,6 +189,15 @@ class PaymentProcessing(Conflict):
 
     def __init__(self, intake_id: UUID) -> None:
         super().__init__("Your payment is being processed; wait for its result.", intakeId=str(intake_id))
+
+
+class PaymentNotLate(Conflict):
+    """An answer to a question that was not asked, was answered otherwise, or is over."""
+
+    slug, title = "payment-not-late", "Payment not late"
+
+    def __init__(self) -> None:
+        super().__init__("This payment does not wait for your answer, or it was given already.")
 
 
 class AssignmentUnavailable(Conflict):

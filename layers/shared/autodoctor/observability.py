@@ -26,6 +26,9 @@ _LEVELS: Final[Mapping[str, int]] = {
 if _level := os.environ.get("APPLICATION_LOG_LEVEL"):
     logging.getLogger(logger.name).setLevel(_LEVELS[_level])
 
+MOST_CAUSES: Final = 5
+"""Of the exceptions of a group so many are logged: what fails for many rows mostly fails for one reason."""
+
 __all__ = ["MetricUnit", "count", "log_failure", "logger", "metrics", "single_metric"]
 
 
@@ -33,23 +36,25 @@ def log_failure(event: str, failure: BaseException) -> None:
     """Log a failure's type and traceback, without its message, which may quote input.
 
     psycopg, for one, repeats whole rows in `DETAIL`. Beside type and frames only codes are logged: those of PostgreSQL,
-    or the service, action, status and code of an AwsError.
+    or the service, action, status and code of an AwsError. Of a group of exceptions the first few are logged so too.
 
     Args:
         event: what was being done, in a few words.
         failure: the exception.
     """
-    diagnosis = getattr(failure, "diag", None)
-    logger.error(
-        event,
-        extra={
-            "error": type(failure).__name__,
-            "sqlstate": getattr(failure, "sqlstate", None),
-            "constraint": getattr(diagnosis, "constraint_name", None),
-            **({"aws": vars(failure)} if isinstance(failure, AwsError) else {}),
-            "frames": [line.strip() for line in traceback.format_tb(failure.__traceback__)],
-        },
-    )
+    logger.error(event, extra=_diagnosis(failure))
+
+
+def _diagnosis(failure: BaseException) -> dict[str, object]:
+    parts = failure.exceptions[:MOST_CAUSES] if isinstance(failure, BaseExceptionGroup) else ()
+    return {
+        "error": type(failure).__name__,
+        "sqlstate": getattr(failure, "sqlstate", None),
+        "constraint": getattr(getattr(failure, "diag", None), "constraint_name", None),
+        **({"aws": vars(failure)} if isinstance(failure, AwsError) else {}),
+        "frames": [line.strip() for line in traceback.format_tb(failure.__traceback__)],
+        **({"causes": [_diagnosis(each) for each in parts]} if parts else {}),
+    }
 
 
 def count(metric: str, value: int = 1) -> None:

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel, to_pascal
 from autodoctor.describe.choices import add_choices
 from autodoctor.describe.feed_messages import ACTIONS, MESSAGES, ROOM_MESSAGES, FeedMessage
 from autodoctor.describe.samples import example
-from autodoctor.describe.schemas import REF, Schema, attributes, schemas
+from autodoctor.describe.schemas import REF, Schema, explain, schemas
 from autodoctor.events.model import MODELS, SOURCE, json_schemas
 
 VERSION: Final = "1.0.0"
@@ -231,10 +231,7 @@ def _alone(schema: Schema) -> Schema:
 def _explained(schema: Schema, name: str) -> Schema:
     """The schema with the descriptions that its model's docstrings give to the properties."""
     model = next(model for model in MODELS if name in _types(model))
-    for base in reversed(model.__mro__):
-        for attribute, text in attributes(base.__doc__ or ""):
-            if attribute in schema["properties"]:
-                schema["properties"][attribute]["description"] = text
+    explain(schema["properties"], model)
     add_choices(model.__name__, schema["properties"])
     return schema
 

@@ -19,7 +19,7 @@ _CHOICES: Final[Mapping[str, Iterable[str]]] = {
     "SessionNotReleasable.sessionStatus": (SessionStatus.SCHEDULED, SessionStatus.PENDING, SessionStatus.LIVE),
     "SessionNotEscalatable.sessionStatus": (*_NOT_LIVE, *_UNDONE),
     "QuoteDecided.quoteStatus": ("approved", "declined", "superseded"),
-    "contestState": ("not_settled", "nothing_paid", "given_back", "over"),
+    "contestState": ("not_settled", "nothing_paid", "given_back", "over", "erased"),
     "NotOffered.reason": ("not_queued", "suspended", "other_workshop", "declined", "own_session", "busy"),
     "extensionRefusal": ("not_live", "no_minutes", "too_long"),
     "extensionStatus": ("asked", "agreed", "declined", "lapsed", "running"),

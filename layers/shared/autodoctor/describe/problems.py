@@ -106,6 +106,10 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Ask GET /api/intakes/{intakeId} until its status is no longer processing; some ways to pay take days.",
         {"intakeId": "The intake, or the purchase of credits, whose payment is being processed."},
     ),
+    "payment-not-late": Guide(
+        "The customer is asked what shall become of a payment only where it came late, once, and for a day.",
+        "Ask GET /api/intakes/{intakeId}: its status says what has become of the payment.",
+    ),
     "assignment-unavailable": Guide(
         "The mechanic could see this request once, but it was taken by another, withdrawn, is over, or its offer's "
         "time is up.",
@@ -243,8 +247,8 @@ GUIDES: Final[Mapping[str, Guide]] = {
         {"mechanicId": "The existing mechanic."},
     ),
     "withdrawn-too-often": Guide(
-        "The customer paid requests by card and gave them up, as often in 24 hours as the operator allows. Nothing was "
-        "stored. Each such payment is refunded in full, but costs the platform Stripe's fee.",
+        "The customer paid requests, or more minutes, by card and gave them up, as often in 24 hours as the operator "
+        "allows. Nothing was stored. Each such payment is refunded in full, but costs the platform Stripe's fee.",
         "Pay with credits, or try again when the first of them is 24 hours old.",
         {"withdrawn": "How many there were in 24 hours."},
     ),
@@ -271,8 +275,8 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "The session cannot be contested. Only one that was paid for can, from its settlement (a few minutes after its "
         "end) on, for 72 hours.",
         "What `contestState` says: not_settled, try again in a few minutes; given_back and nothing_paid, there is "
-        "nothing to contest; over, write to the operator.",
-        {"contestState": "Why not: not_settled, nothing_paid, given_back or over."},
+        "nothing to contest; over, write to the operator; erased, the customer's data is gone, and so are its words.",
+        {"contestState": "Why not: not_settled, nothing_paid, given_back, over or erased."},
     ),
     "contest-exists": Guide(
         "The session is contested already, with other words. A session is contested once.",

@@ -4,11 +4,12 @@ import inspect
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, override
 
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import ModelSchema
 
 from autodoctor.describe.choices import add_choices
 
@@ -31,7 +32,9 @@ def schemas(models: Iterable[tuple[type[BaseModel], Mode]]) -> tuple[Schema, dic
         models: each with its use: `validation` of requests, `serialization` of answers.
     """
     ordered = sorted(models, key=_order)
-    places, made = models_json_schema([*ordered], by_alias=True, ref_template=_REF_TEMPLATE)
+    places, made = models_json_schema(
+        [*ordered], by_alias=True, ref_template=_REF_TEMPLATE, schema_generator=_Described
+    )
     objects = _without_aliases(made.get("$defs", {}))
     short = _short_names(objects)
     text = json.dumps([objects, [places[each]["$ref"] for each in ordered]])
@@ -43,6 +46,16 @@ def schemas(models: Iterable[tuple[type[BaseModel], Mode]]) -> tuple[Schema, dic
         if mode == "validation":
             _leave_out_defaults(ref.removeprefix(REF), named)
     return dict(sorted(named.items())), {model: {"$ref": ref} for (model, _), ref in zip(ordered, refs, strict=True)}
+
+
+class _Described(GenerateJsonSchema):
+    """Explains what it describes."""
+
+    @override
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        made = super().model_schema(schema)
+        explain(made["properties"], schema["cls"])
+        return made
 
 
 def _leave_out_defaults(name: str, definitions: Mapping[str, Schema]) -> None:
@@ -74,7 +87,15 @@ def one_sentence(text: str | None) -> str:
     return " ".join((text or "").partition("\n\n")[0].split())
 
 
-def attributes(doc: str) -> Iterator[tuple[str, str]]:
+def explain(properties: Schema, model: type[BaseModel]) -> None:
+    """Say of each property what the docstring of its model says of it, or of the base that has it."""
+    for base in reversed(model.__mro__):
+        for attribute, text in _attributes(base.__doc__ or ""):
+            if attribute in properties:
+                properties[attribute]["description"] = text
+
+
+def _attributes(doc: str) -> Iterator[tuple[str, str]]:
     """The attributes that a Google-style docstring describes, by their names in JSON."""
     if section := _ATTRIBUTES.search(inspect.cleandoc(doc)):
         for name, text in _ATTRIBUTE.findall(section[1]):
@@ -118,13 +139,9 @@ def _short_names(definitions: Iterable[str]) -> dict[str, str]:
 
 
 def _tidied(name: str, schema: Schema) -> Schema:
-    """The schema with the docstring's attributes at their properties, and without empty phrases."""
-    doc = schema.pop("description", "")
-    for attribute, text in attributes(doc):
-        if attribute in schema["properties"]:
-            schema["properties"][attribute]["description"] = text
+    """The schema with one sentence about it, and without empty phrases."""
     add_choices(name, schema["properties"])
-    plain = one_sentence(doc)
+    plain = one_sentence(schema.pop("description", ""))
     return {**({"description": camel(plain)} if plain else {}), **_without_noise(schema)}
 
 

@@ -10,6 +10,7 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import Unprocessable
 from autodoctor.monitoring import analytics_sql
 from autodoctor.monitoring.window import counted, window
+from autodoctor.web.paging import MOST_BYTES, fitting
 from autodoctor.web.schemas import ResponseModel, Utc, now
 
 type Bucket = Literal["hour", "day", "week", "month"]
@@ -169,8 +170,8 @@ def analytics(
         bucket=chosen,
         created=[Created(**row) for row in rows(analytics_sql.CREATED)],
         durations=[_duration(row) for row in rows(analytics_sql.DURATIONS)],
-        mechanics=[Answers(**row) for row in answers if not row["of_workshop"]],
-        workshops=[Answers(**row) for row in answers if row["of_workshop"]],
+        mechanics=fitting((Answers(**row) for row in answers if not row["of_workshop"]), MOST_BYTES // 3),
+        workshops=fitting((Answers(**row) for row in answers if row["of_workshop"]), MOST_BYTES // 3),
         queue=[QueuePeriod(**row) for row in depth if row["hour"] is None],
         queue_by_hour=by_hour,
         jams=sorted((each for each in by_hour if each.max_depth), key=lambda each: -(each.average_depth or 0))[:JAMS],

@@ -11,7 +11,7 @@ _BEGUN: Final[LiteralString] = """
 WITH begun AS MATERIALIZED (
   SELECT e.session_id AS id, e.occurred_at AS at, date_trunc(%(bucket)s, e.occurred_at, 'UTC') AS period
     FROM session_events e
-   WHERE e.type = 'transition' AND e.from_status IS NULL
+   WHERE e.from_status IS NULL
      AND e.occurred_at >= %(since)s AND e.occurred_at < %(until)s
 )
 """
@@ -118,7 +118,7 @@ WITH bounds AS (
   SELECT %(since)s::timestamptz AS since, least(%(until)s::timestamptz, now()) AS until
 ), seen AS MATERIALIZED (
   SELECT e.session_id AS id FROM session_events e
-   WHERE e.type = 'transition' AND e.from_status IS NULL
+   WHERE e.from_status IS NULL
      AND e.occurred_at >= %(since)s::timestamptz - interval '3 hours' AND e.occurred_at < %(until)s
   UNION
   SELECT e.session_id FROM session_events e

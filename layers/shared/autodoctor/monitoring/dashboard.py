@@ -35,8 +35,8 @@ class Tile(ResponseModel):
     list: str | None = None
 
 
-class Lost(ResponseModel):
-    """The cost of sessions that ended for one reason without being completed, in cents of usd.
+class _Impact(ResponseModel):
+    """Money that was not earned in the end, in cents of usd.
 
     Attributes:
         card_cents: the prices of those paid by card.
@@ -45,7 +45,6 @@ class Lost(ResponseModel):
         refunded_cents: the amount refunded; the next two are refunds still due, and refunds that failed.
     """
 
-    end_reason: str
     sessions: int
     card_cents: int
     platform_cents: int
@@ -53,19 +52,18 @@ class Lost(ResponseModel):
     refunded_cents: int
     refunds_waiting_cents: int
     refunds_failed_cents: int
+
+
+class Lost(_Impact):
+    """The cost of sessions that ended for one reason without being completed, in cents of usd."""
+
+    end_reason: str
     list: str
 
 
-class Revenue(ResponseModel):
+class Revenue(_Impact):
     """The revenue impact of cancelled, expired and refunded sessions: in all and by reason."""
 
-    sessions: int
-    card_cents: int
-    platform_cents: int
-    credits: int
-    refunded_cents: int
-    refunds_waiting_cents: int
-    refunds_failed_cents: int
     by_reason: list[Lost]
 
 

@@ -95,10 +95,7 @@ class Observed(ResponseModel):
 
 def observe(database: Database) -> Observed:
     """Store alerts that opened or cleared; nothing is published yet."""
-    row = database.one(_OBSERVE, ())
-    if row is None:
-        raise RuntimeError("a query of one row gave none")
-    return Observed(**row)
+    return Observed(**database.only(_OBSERVE, ()))
 
 
 def measurements(page: SessionHealth) -> dict[str, float]:

@@ -69,10 +69,21 @@ class ScheduleRun(ResponseModel):
 
 
 class ScheduleFailed(Exception):
-    """The database refused something. PostgreSQL's message is left out: it may quote a row, and errors are logged."""
+    """The database refused something, or some of the work failed, of which the rest was done.
 
-    def __init__(self, name: str, failure: psycopg.Error) -> None:
-        super().__init__(f"{name}: {type(failure).__name__} {failure.sqlstate or ''}".rstrip())
+    PostgreSQL's messages are left out: they may quote a row, and errors are logged.
+    """
+
+    def __init__(self, name: str, failure: psycopg.Error | ExceptionGroup) -> None:
+        if isinstance(failure, ExceptionGroup):
+            codes = ", ".join(sorted({_code(each) for each in failure.exceptions}))
+            super().__init__(f"{name}: {failure.message}: {codes}")
+        else:
+            super().__init__(f"{name}: {_code(failure)}")
+
+
+def _code(failure: Exception) -> str:
+    return f"{type(failure).__name__} {getattr(failure, 'sqlstate', None) or ''}".rstrip()
 
 
 @contextmanager
@@ -80,14 +91,14 @@ def recorded_run(database: Database, name: str) -> Iterator[None]:
     """Record that the schedule of this name runs, and how it ended; also as a decorator.
 
     Raises:
-        ScheduleFailed: the database refused something.
+        ScheduleFailed: the database refused something, or a group of exceptions says what failed.
     """
     database.execute(_BEGIN, {"name": name})
     failed = True
     try:
         yield
         failed = False
-    except psycopg.Error as failure:
+    except (psycopg.Error, ExceptionGroup) as failure:
         log_failure(f"schedule {name}", failure)
         raise ScheduleFailed(name, failure) from None
     finally:

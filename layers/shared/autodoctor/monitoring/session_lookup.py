@@ -29,19 +29,35 @@ _STRIPE_ID: Final = re.compile(r"(cs|pi|ch|py|tr|re|pyr|trr|dp|du)_\w+", re.ASCI
 _RECEIPT: Final = re.compile(r"(?P<year>20\d\d)-(?P<sequence>\d{6,9})", re.ASCII)
 _PHONE: Final = re.compile(r"[+(]?[\d\s().+/-]+", re.ASCII)
 
+# The newest of each person's: somebody may have had any number. What was paid for more minutes is none of them.
+_OF_CUSTOMER: Final[LiteralString] = """
+  SELECT i.id FROM customers c CROSS JOIN LATERAL (
+    SELECT n.id FROM intakes n
+     WHERE n.customer_id = c.id AND n.id < %(before)s
+       AND NOT EXISTS (SELECT FROM session_extensions x WHERE x.intake_id = n.id)
+     ORDER BY n.id DESC LIMIT %(limit)s + 1) AS i
+"""
+_OF_MECHANIC: Final[LiteralString] = """
+  SELECT p.session_id FROM mechanics m CROSS JOIN LATERAL (
+    SELECT DISTINCT n.session_id FROM session_participants n
+     WHERE n.mechanic_id = m.id AND n.session_id < %(before)s
+     ORDER BY n.session_id DESC LIMIT %(limit)s + 1) AS p
+"""
 _SOURCES: Final[dict[SoughtBy, LiteralString]] = {
     "name": """
   SELECT i.id FROM intakes i WHERE to_tsvector('simple', i.customer_name) @@ to_tsquery('simple', %(value)s)
    UNION
-  SELECT p.session_id FROM mechanics m JOIN session_participants p ON p.mechanic_id = m.id
+"""
+    + _OF_MECHANIC
+    + """
    WHERE to_tsvector('simple', m.name) @@ to_tsquery('simple', %(value)s)
 """,
-    "email": r"""
-  SELECT i.id FROM customers c JOIN intakes i ON i.customer_id = c.id
+    "email": _OF_CUSTOMER
+    + r"""
    WHERE lower(c.email) LIKE regexp_replace(lower(%(value)s), '([\\%%_])', '\\\1', 'g') || '%%'
 """,
-    "phone": r"""
-  SELECT i.id FROM customers c JOIN intakes i ON i.customer_id = c.id
+    "phone": _OF_CUSTOMER
+    + r"""
    WHERE c.phone IS NOT NULL AND reverse(regexp_replace(c.phone, '\D', '', 'g')) LIKE reverse(%(value)s) || '%%'
 """,
     "payment": """
@@ -70,9 +86,14 @@ _SOURCES: Final[dict[SoughtBy, LiteralString]] = {
     "id": """
   SELECT i.id FROM intakes i WHERE i.id = %(value)s::uuid
    UNION
-  SELECT i.id FROM customers c JOIN intakes i ON i.customer_id = c.id WHERE c.user_id = %(value)s::uuid
+"""
+    + _OF_CUSTOMER
+    + """
+   WHERE c.user_id = %(value)s::uuid
    UNION
-  SELECT p.session_id FROM mechanics m JOIN session_participants p ON p.mechanic_id = m.id
+"""
+    + _OF_MECHANIC
+    + """
    WHERE %(value)s::uuid IN (m.id, m.user_id)
 """,
 }

@@ -24,7 +24,7 @@ DEFAULT: Final = timedelta(hours=24)
 
 _BEGUN: Final[LiteralString] = """
   SELECT e.session_id, e.occurred_at AS at, NULL::text AS severity FROM session_events e
-   WHERE e.type = 'transition' AND e.from_status IS NULL
+   WHERE e.from_status IS NULL
 """
 _OVER: Final[LiteralString] = """
   SELECT x.session_id, x.decided_at AS at, NULL::text AS severity
@@ -101,7 +101,7 @@ class _Source:
 _WAITING: Final = ("due", "held", "sending")
 _TERMINAL: Final = tuple(status for status in SessionStatus if status in TERMINAL)
 _ACTIVE: Final = tuple(status for status in SessionStatus if status in ACTIVE_SESSION)
-_FILTERS: Final[dict[str, dict[str, _Source]]] = {
+FILTERS: Final[dict[str, dict[str, _Source]]] = {
     "status": {
         **{status: _Source(_OVER, (status,), by_time=True) for status in _TERMINAL},
         "ended": _Source(_OVER, _TERMINAL, by_time=True),
@@ -233,12 +233,12 @@ def _statement(source: _Source) -> LiteralString:
 
 
 def _source(query: Query) -> _Source:
-    given = [name for name in _FILTERS if getattr(query, name) is not None]
+    given = [name for name in FILTERS if getattr(query, name) is not None]
     if not given:
         return _Source(_BEGUN, (), by_time=True)
     if len(given) > 1:
         raise Unprocessable((f"/{given[1]}", f"cannot be combined with {given[0]}"))
-    known, value = _FILTERS[given[0]], getattr(query, given[0])
+    known, value = FILTERS[given[0]], getattr(query, given[0])
     if value not in known:
         raise Unprocessable((f"/{given[0]}", f"must be one of {', '.join(known)}"))
     return known[value]

@@ -15,9 +15,9 @@ WITH active AS MATERIALIZED (
   SELECT a.session_id, a.status, a.queued_at, a.urgent
     FROM session_assignments a WHERE a.status IN ('queued', 'offered') AND a.available_at <= now()
 ), duty AS (
-  SELECT count(*) FILTER (WHERE NOT EXISTS (
-           SELECT FROM sessions b WHERE b.mechanic_id = d.id AND b.ended_at IS NULL)) AS free
+  SELECT count(*) FILTER (WHERE b.mechanic_id IS NULL) AS free
     FROM mechanics_on_duty d
+    LEFT JOIN (SELECT DISTINCT a.mechanic_id FROM active a WHERE a.mechanic_id IS NOT NULL) AS b ON b.mechanic_id = d.id
 ), oldest AS (
   SELECT jsonb_build_object('sessionId', q.session_id, 'since', q.queued_at, 'urgent', q.urgent, 'status', q.status,
                             'seconds', floor(extract(epoch FROM now() - q.queued_at)),
@@ -121,9 +121,7 @@ class MoneyStuck(ResponseModel):
 
 def snapshot(database: Database) -> Snapshot:
     """What is going on this minute."""
-    row = database.one(_NOW, {"minutes": OFFER_MINUTES})
-    if row is None:
-        raise RuntimeError("a query of one row gave none")
+    row = database.only(_NOW, {"minutes": OFFER_MINUTES})
     offers = Offers(**{name: row[f"offers_{name}"] for name in ("accepted", "declined", "lapsed")})
     return Snapshot.model_validate({**row, "offers": offers})
 

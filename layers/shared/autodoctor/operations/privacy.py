@@ -22,7 +22,7 @@ SELECT jsonb_build_object(
       'session', to_jsonb(s) - '{customer_id,current_assignment_id,actor,actor_id,change_data}'::text[],
       'waiver', to_jsonb(w) - 'session_id',
       'explanation', (SELECT x.text FROM end_explanations x WHERE x.session_id = i.id),
-      'contest', (SELECT to_jsonb(k) - '{session_id,decided_by,change_id,settled_outcome,refunded_session_id}'::text[]
+      'contest', (SELECT to_jsonb(k) - '{session_id,decided_by,change_id}'::text[]
                     FROM contests k WHERE k.session_id = i.id),
       'notes', (SELECT jsonb_agg(n.text ORDER BY n.saved_at) FROM session_notes n WHERE n.session_id = i.id),
       'messages', (SELECT jsonb_agg(jsonb_build_object(
@@ -82,6 +82,10 @@ SELECT jsonb_build_object(
  WHERE c.user_id = %(user_id)s
 """
 
+_ACTIVE: Final[LiteralString] = """
+SELECT s.id FROM sessions s JOIN customers c ON c.id = s.customer_id
+ WHERE c.user_id = %(user_id)s AND s.ended_at IS NULL
+"""
 _ERASE: Final[LiteralString] = """
 SELECT e.user_id, e.erased_at, e.erased_by, e.sessions FROM erase_customer(%(user_id)s, %(operator)s) AS e
  WHERE e.user_id IS NOT NULL
@@ -98,8 +102,9 @@ class NoSuchCustomer(Exception):
 class CustomerBusy(Exception):
     """The customer has an active session or an open payment, which has to end first."""
 
-    def __init__(self, user_id: UUID) -> None:
-        super().__init__(f"customer {user_id} has an active session or an open payment; end it first")
+    def __init__(self, user_id: UUID, session_id: UUID | None) -> None:
+        what = "an open payment" if session_id is None else f"the active session {session_id}"
+        super().__init__(f"customer {user_id} has {what}; end it first")
 
 
 class Erasure(ResponseModel):
@@ -155,7 +160,8 @@ def erase_customer(database: Database, user_id: UUID, operator: str) -> Erasure:
     except Refused as refused:
         if refused.code != BUSY:
             raise
-        raise CustomerBusy(user_id) from refused
+        active = database.one(_ACTIVE, {"user_id": user_id})
+        raise CustomerBusy(user_id, None if active is None else active["id"]) from refused
     if row is None:
         raise NoSuchCustomer(user_id)
     return Erasure(**row)

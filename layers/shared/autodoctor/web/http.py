@@ -58,6 +58,7 @@ class Caller:
 
 
 _NOT_JSON: Final = "The body is not valid JSON, or nested too deeply."
+_UNSTORABLE: Final = "contains U+0000 or a lone surrogate"
 
 ANYBODY = Caller(UUID(int=0), frozenset())
 """The caller of a public route."""
@@ -237,6 +238,7 @@ class Router:
                 raise NotFound("There is no such route.")  # noqa: TRY301 (answered below like every other problem)
             request = _request(event, ANYBODY if not route.groups else _caller(event), route)
             _let_in(request.caller, route)
+            _refuse_unstorable_query(request.query)
             answer = route.endpoint(request)
         except Exception as failure:  # noqa: BLE001 (the one place that turns errors into answers; SPEC.md#problems)
             problem = problem_of(failure)
@@ -367,4 +369,10 @@ def _refuse_unstorable(raw: bytes) -> None:
     except (ValueError, RecursionError):
         raise MalformedBody(_NOT_JSON) from None
     if offender is not None:
-        raise Unprocessable((offender, "contains U+0000 or a lone surrogate"))
+        raise Unprocessable((offender, _UNSTORABLE))
+
+
+def _refuse_unstorable_query(query: Mapping[str, str]) -> None:
+    for name, value in query.items():
+        if unstorable(value) is not None:
+            raise Unprocessable((f"/{name}", _UNSTORABLE))

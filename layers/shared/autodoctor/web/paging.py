@@ -1,15 +1,19 @@
 """Paging of list routes: the size of a page, and the cursor that says where the page before it ended."""
 
 import base64
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
 
 from autodoctor.errors import Unprocessable
+from autodoctor.web.schemas import ResponseModel
 
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
+MOST_BYTES: Final = 900_000
+"""Of a list as JSON, so that no answer is longer than 1 MB, whatever people have written."""
 
 
 def page_size(limit: str | None) -> int:
@@ -27,6 +31,35 @@ def page_size(limit: str | None) -> int:
     return int(limit)
 
 
+def fitting[Item: ResponseModel](items: Iterable[Item], most: int = MOST_BYTES) -> list[Item]:
+    """The first of these, as many as fit into an answer, or into so many bytes of it; at least one, if there is one."""
+    found: list[Item] = []
+    left = most
+    for item in items:
+        left -= len(item.model_dump_json(by_alias=True).encode())
+        if left < 0 and found:
+            break
+        found.append(item)
+    return found
+
+
+def page_of[Item: ResponseModel](
+    rows: Sequence[dict[str, Any]], size: int, shown: Callable[[dict[str, Any]], Item]
+) -> tuple[list[Item], dict[str, Any] | None]:
+    """One page: so many rows, or fewer where they would not fit into an answer.
+
+    Args:
+        rows: one more than the page has, if there are as many.
+        size: of the page, from `page_size`.
+        shown: an item of the list, from its row.
+
+    Returns:
+        The items, and the row of the last one if more come after it.
+    """
+    items = fitting(shown(row) for row in rows[:size])
+    return items, rows[len(items) - 1] if len(items) < len(rows) else None
+
+
 def id_of(cursor: str | None, start: UUID) -> UUID:
     """The id after which a page begins, in a list that is ordered by id; the cursor is that id.
 
@@ -42,7 +75,7 @@ def id_of(cursor: str | None, start: UUID) -> UUID:
     try:
         return UUID(cursor)
     except ValueError:
-        raise _unknown_cursor() from None
+        raise unknown_cursor() from None
 
 
 def place_of[Place](cursor: str | None, places: TypeAdapter[Place], start: Place) -> Place:
@@ -61,7 +94,7 @@ def place_of[Place](cursor: str | None, places: TypeAdapter[Place], start: Place
     try:
         return places.validate_json(base64.urlsafe_b64decode(cursor.encode()), strict=True)
     except ValueError:
-        raise _unknown_cursor() from None
+        raise unknown_cursor() from None
 
 
 def cursor_of[Place](place: Place, places: TypeAdapter[Place]) -> str:
@@ -69,5 +102,6 @@ def cursor_of[Place](place: Place, places: TypeAdapter[Place]) -> str:
     return base64.urlsafe_b64encode(places.dump_json(place)).decode()
 
 
-def _unknown_cursor() -> Unprocessable:
+def unknown_cursor() -> Unprocessable:
+    """What a cursor of another list is answered with."""
     return Unprocessable(("/cursor", "is not a cursor of this list"))

@@ -14,7 +14,15 @@ _NO_ADDRESS: Final = "must be an address that mail can be sent to"
 _LOCAL_PART: Final = re.compile(r"(?=.{1,64}$)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN: Final = re.compile(r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]")
 
-type Utc = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999 of UTC") from None
+
+
+type Utc = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """An instant; written as ISO 8601 with Z. One without an offset is refused."""
 
 
@@ -29,6 +37,8 @@ VISIBLE: Final = AfterValidator(_visible)
 """For text that people write, in Annotated."""
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), VISIBLE]
+type Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), VISIBLE]
+"""Why an operator did something, for those who read it later."""
 
 
 def _mailable(address: str) -> str:

@@ -56,7 +56,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "decideContest",
         "Decide about a contested session",
         "Administration",
-        "`keep`: nothing changes. `part`: as many cents or credits as you say go back, and each bears their share. "
+        "About all that was paid for it: its price, and the minutes that were added and used. `keep`: nothing changes. "
+        "`part`: as many cents and credits as you say go back, of each price in proportion; each bears their share. "
         "`all`: everything goes back. Both parties are told, with your note. The decision is final and audited.",
     ),
     "GET /api/admin/cases": Operation(
@@ -86,7 +87,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "See the money of a session",
         "Administration",
         "Everything that a decision rests on, beside the session's evidence and messages: contest, late evidence, "
-        "the payment with its disputes, payouts with their holds, refunds, and the rows of the ledger; with the ids of "
+        "its payments and those of its extensions with their disputes, payouts with their holds, refunds, what goes "
+        "back of each after a contest, and the rows of the ledger; with the ids of "
         "Stripe's objects, and where its dashboard shows them.",
     ),
     "POST /api/admin/payouts/{payoutId}/hold": Operation(

@@ -19,7 +19,15 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "getIntake",
         "See the state of an intake paid by card",
         "Intake",
-        "For the page to which Stripe sends the customer back: ask until `status` is no longer `open` or `processing`.",
+        "For the page to which Stripe sends the customer back: ask until `status` is no longer `open` or `processing`, "
+        "or until `answerUntil` says that the customer is asked.",
+    ),
+    "POST /api/intakes/{intakeId}/answer": Operation(
+        "answerLatePayment",
+        "Say what shall become of a payment that came late",
+        "Intake",
+        "A payment that took more than an hour starts nothing by itself: `answerUntil` of the intake says until when "
+        "its customer can `start` the session, or have the payment `give_back`. Without an answer it goes back.",
     ),
     "POST /api/waiver/submit": Operation(
         "signWaiver",

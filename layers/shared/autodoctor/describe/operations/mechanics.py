@@ -77,7 +77,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Payments",
         "Every row of the ledger that changes what I am owed or owe is one line: opening balance and lines are the "
         "closing balance. `waiting` says what is not sent now, why, and until when. A year is for tax. As JSON, CSV, "
-        "printable HTML or PDF, as Accept or `format` says.",
+        "printable HTML or PDF, as Accept or `format` says; as JSON in pages of lines, with the sums of all.",
         query={
             "format": (
                 "The answer's format; by default, the one in Accept.",

@@ -59,8 +59,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "contestSession",
         "Contest a session",
         "Contests",
-        "By its customer, for 72 hours from its settlement on, once: what of its price is not sent is held until an "
-        "admin has decided. Repeating it gives the same answer.",
+        "By its customer, for 72 hours from its settlement on, once, with the minutes that were added to it: what of "
+        "their prices is not sent is held until an admin has decided. Repeating it gives the same answer.",
     ),
     "POST /api/sessions/{sessionId}/contest/answer": Operation(
         "answerContest",

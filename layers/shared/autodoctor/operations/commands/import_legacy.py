@@ -67,6 +67,7 @@ def _imported(
     from autodoctor.legacy.source import NoOldSystem
     from autodoctor.legacy.writer import Interrupted
 
+    connected = False
     try:
         with ExitStack() as stack:
             url = target()
@@ -74,6 +75,7 @@ def _imported(
                 psycopg.connect(url, autocommit=True, application_name="autodoctor-import-legacy")
             )
             reading = stack.enter_context(reader(source or url, "autodoctor-import-legacy"))
+            connected = True
             return run.import_legacy(
                 reading,
                 writing,
@@ -87,7 +89,8 @@ def _imported(
     except (Refusal, NoOldSystem, run.ImportGoingOn, Interrupted, ValueError) as refused:
         fail(one_line(refused))
     except psycopg.Error as error:
-        fail(f"the import was interrupted, start it again to go on: {one_line(error)}")
+        what = "the import was interrupted, start it again to go on" if connected else "a database cannot be reached"
+        fail(f"{what}: {one_line(error)}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from autodoctor.errors import NotFound
 from autodoctor.settings import required, session_base_url
 from autodoctor.web.http import Content, Request, Router
-from autodoctor.web.static_files import Places, StaticFiles
+from autodoctor.web.static_files import Calls, Places, StaticFiles
 
 FRONT = Content("", "text/plain; charset=utf-8", 302, {"Location": "/console/index.html"})
 LOST = Content("", "text/plain; charset=utf-8", 302, {"Location": "/console/lost.html"})
@@ -29,7 +29,7 @@ site = StaticFiles(
         pictures_from=required("CONSOLE_PICTURES_FROM"),
         sessions=session_base_url(),
     ),
-    calls="session.html",
+    Calls("session.html", client="js/call/chime-sdk.js", bundle=Path(required("CONSOLE_MEDIUM_CLIENT"))),
 )
 router = Router(static=True)
 
@@ -41,7 +41,7 @@ def front(_request: Request) -> Content:
 
 
 @router.route("GET /console/{file+}", groups=[], headers=["accept", "if-none-match"], raises=[NotFound])
-def file(request: Request) -> Content:
+def file(request: Request) -> Content | Content[bytes]:
     name = request.path.get("file", "")
     if not name:  # /console/, for which there can be no route of its own
         return FRONT

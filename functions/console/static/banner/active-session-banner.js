@@ -160,7 +160,7 @@ export class ActiveSessionBanner extends HTMLElement {
     const end = part("button", "end", "End session");
     end.type = "button";
     end.setAttribute("aria-haspopup", "dialog");
-    end.addEventListener("click", () => this.#ask());
+    end.addEventListener("click", () => end.ariaDisabled === "true" || this.#ask());
     const message = part("p", "message");
     message.className = "message";
     message.setAttribute("role", "alert");
@@ -279,7 +279,7 @@ export class ActiveSessionBanner extends HTMLElement {
   async #end() {
     const { end } = this.#parts;
     const session = this.#session;
-    end.disabled = true;
+    end.ariaDisabled = "true"; // not disabled, which would take the focus from it
     try {
       const outcome = await this.#call("POST", `/api/sessions/${session.sessionId}/end`, {});
       this.#show(null);
@@ -289,7 +289,7 @@ export class ActiveSessionBanner extends HTMLElement {
       this.#say(error.message);
       this.#tell("loaderror", { status: error.status ?? 0, message: error.message });
     } finally {
-      end.disabled = false;
+      end.ariaDisabled = null;
     }
   }
 

@@ -1,7 +1,7 @@
 /** The call on the session's page: a button, both faces, and what one can do in it. The talk goes on below it. */
 
 import { post } from "../lib/api.js";
-import { announce, el } from "../lib/dom.js";
+import { announce, el, keepFocus } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 import { canFlip, flipped, opened, silence } from "./devices.js";
 import { hearing } from "./hearing.js";
@@ -10,6 +10,7 @@ import { previewed } from "./preview.js";
 import { still } from "./still.js";
 
 const OPEN = ["connecting", "live"];
+const BEGUN_MS = 30_000; // by then the session was fetched again, and says whether the other is in the call
 const ENDED = {
   over: "The call is over.",
   elsewhere: "The call goes on at your other device. You can take it back here.",
@@ -22,13 +23,15 @@ export class Call {
   #kept;
   #session = null;
   #stage = null;
-  #offered = false; // whether there is a medium, and the plan has video
+  #offered = false; // whether there is a medium
   #medium = null;
   #tracks = { audio: null, video: null };
   #stopHearing = null;
   #other = { here: false, video: false };
   #state = null;
   #why = ""; // the last one ended
+  #begunAt = null; // when the other pressed, as the talk says
+  #pressed = false;
   #theirs = el("video", { autoplay: true, playsInline: true });
   #mine = el("video.mine-face", { autoplay: true, playsInline: true, muted: true, "aria-label": "You" });
   #words = el("p.words-over", { role: "status" });
@@ -73,12 +76,20 @@ export class Call {
     this.#draw();
   }
 
+  /** The talk says that a call has begun. */
+  begun() {
+    if (this.#pressed) return;
+    this.#begunAt = Date.now();
+    this.#draw();
+  }
+
   get #name() {
     return this.#session?.counterpartName ?? "the other";
   }
 
-  /** Whether the other is in the call, as the medium says. */
+  /** Whether the other is in the call, as the medium says; at first only the talk does. */
   get #isCalled() {
+    if (this.#begunAt && Date.now() - this.#begunAt < BEGUN_MS) return true;
     const other = this.isMechanic ? "customer" : "mechanic";
     return (this.#session?.evidence?.intervals ?? []).some(({ role, source, until }) => role === other && source === "medium" && !until);
   }
@@ -98,6 +109,7 @@ export class Call {
 
   /** A place in the meeting; null, with the reason said, where there is none. */
   async #admitted() {
+    this.#pressed = true;
     try {
       return await post(`/api/sessions/${this.#sessionId}/call`);
     } catch (problem) {
@@ -133,7 +145,7 @@ export class Call {
   /** The call is over for this page. */
   #finish(why) {
     this.#medium?.leave();
-    this.#stopHearing?.();
+    this.#stopHearing?.(why === "over");
     for (const track of Object.values(this.#tracks)) track?.stop();
     if (document.pictureInPictureElement) document.exitPictureInPicture();
     this.#theirs.srcObject = null;
@@ -205,11 +217,10 @@ export class Call {
 
   #draw() {
     const runs = Boolean(this.#medium);
-    this.element.hidden = !runs && !(this.#offered && OPEN.includes(this.#stage));
-    this.#idle.hidden = runs;
-    this.#running.hidden = !runs;
+    this.element.hidden = !runs && !(this.#offered && this.#session?.terms.hasVideo && OPEN.includes(this.#stage));
+    keepFocus(() => ([this.#idle.hidden, this.#running.hidden] = [runs, !runs]), runs ? this.#acts.mute : this.#start);
     document.body.toggleAttribute("data-calling", runs);
-    this.#start.textContent = this.#isCalled ? "Join the call" : this.#why === "elsewhere" ? "Take it back" : this.#kept.read() ? "Join again" : "Start video";
+    this.#start.textContent = this.#why === "elsewhere" ? "Take it back" : this.#isCalled ? "Join the call" : this.#kept.read() ? "Join again" : "Start video";
     this.#ended.textContent = ENDED[this.#why] ?? (this.#isCalled ? `${this.#name} is in a video call and waits for you.` : this.#kept.read() ? "You were in a call when this page was left." : "");
     if (runs) this.#drawCall();
   }
@@ -227,8 +238,8 @@ export class Call {
     Object.assign(this.#acts.mute, { textContent: audio ? (muted ? "Unmute" : "Mute") : "Use microphone", ariaPressed: String(muted) });
     this.#acts.camera.textContent = video ? "Camera off" : "Camera on";
     this.#acts.flip.hidden ||= !video;
-    this.#acts.still.hidden = this.#theirs.hidden;
-    this.#acts.small.hidden = this.#theirs.hidden || !document.pictureInPictureEnabled;
+    const picture = !this.#theirs.hidden;
+    keepFocus(() => ([this.#acts.still.hidden, this.#acts.small.hidden] = [!picture, !picture || !document.pictureInPictureEnabled]), this.#acts.mute);
   }
 
   #say(words) {

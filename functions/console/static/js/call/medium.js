@@ -14,7 +14,7 @@
 
 import { config } from "../lib/auth.js";
 
-const DRIVERS = { local: () => import("./local.js") };
+const DRIVERS = { local: () => import("./local.js"), chime: () => import("./chime.js") };
 
 /** Whether there is a medium here. */
 export async function hasMedium() {

@@ -1,6 +1,6 @@
 /** Before the call: how one looks, whether one is heard, and what is wrong with camera or microphone. */
 
-import { el } from "../lib/dom.js";
+import { answered, el } from "../lib/dom.js";
 import { canFlip, flipped, opened, openedBoth } from "./devices.js";
 
 const LEVEL_MS = 100;
@@ -46,14 +46,10 @@ class Preview {
   }
 
   async asked() {
-    document.body.append(this.#dialog);
-    this.#dialog.showModal();
-    const closed = new Promise((resolve) => this.#dialog.addEventListener("close", resolve, { once: true }));
+    const answer = answered(this.#dialog);
     this.#open();
-    await closed;
-    const joins = this.#dialog.returnValue === "join";
+    const joins = (await answer) === "join";
     clearInterval(this.#meter);
-    this.#dialog.remove();
     for (const [kind, track] of Object.entries(this.#tracks)) if (!joins || !this.#wanted[kind]) track?.stop();
     if (!joins) return null;
     return { audio: this.#wanted.audio ? this.#tracks.audio : null, video: this.#wanted.video ? this.#tracks.video : null };

@@ -97,7 +97,7 @@ function newMechanic(workshops, refresh) {
     "form.card",
     {},
     el("h2", {}, "Add a mechanic"),
-    el("div.grid", {}, field("userId", "User id (the sub of their token)", { required: true, autocomplete: "off" }), field("name", "Name, as customers see it", { required: true }), field("email", "E-mail (for payouts)", { type: "email" }), field("workshopId", "Workshop", { tag: "select" }, ...choices)),
+    el("div.grid", {}, field("userId", "User id", { required: true, autocomplete: "off", hint: "The “sub” of their token." }), field("name", "Name, as customers see it", { required: true }), field("email", "E-mail (for payouts)", { type: "email" }), field("workshopId", "Workshop", { tag: "select" }, ...choices)),
     el("p", {}, submit),
   );
   form.addEventListener("submit", (event) => {

@@ -1,7 +1,8 @@
 /** The money of one session, for operators: price, payment, disputes, payouts and refunds, each with its place at Stripe. */
 
 import { post } from "../lib/api.js";
-import { announce, count, el, head, money, pill, time } from "../lib/dom.js";
+import { table } from "../lib/components.js";
+import { announce, count, el, money, pill, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 import { fundingWords, plain } from "../lib/states.js";
 
@@ -15,7 +16,7 @@ const HOLDS = {
 };
 const SETTLED = { pay: "Paid for", refund: "Given back to the card", return: "Credits returned", nothing: "Nothing to move" };
 const WAITS = { onboarding: "waits until the mechanic can be paid", balance: "waits for our balance", dispute: "waits for the dispute", payment: "waits for the payment", retry: "is tried again" };
-const TO = { session: "to the mechanic", referral: "to who referred the customer", escalation: "for the quote, to the mechanic" };
+const TO = { session: "to the mechanic", extension: "for more minutes, to the mechanic", returned: "to the mechanic, who had paid it back", referral: "to who referred the customer", escalation: "for the quote, to the mechanic" };
 const CENTS = (amount) => money(amount);
 
 /**
@@ -23,22 +24,29 @@ const CENTS = (amount) => money(amount);
  * @param {function(): Promise<void>} refresh
  */
 export function moneyOf(found, refresh) {
-  const moves = [found.payment && payment(found.payment), ...found.disputes.map(dispute), ...found.payouts.map((each) => payout(each, refresh)), ...found.refunds.map(refund)].filter(Boolean);
+  const more = found.extensions.map((each) => each.payment && payment(each.payment, `for ${each.minutes} more minutes`));
+  const moves = [found.payment && payment(found.payment), ...more, ...found.disputes.map(dispute), ...found.payouts.map((each) => payout(each, refresh)), ...found.refunds.map(refund)].filter(Boolean);
   const facts = [
-    ["Price", found.funding === "free" ? "Free" : found.funding === "credit" ? `${count(found.credits, "credit")} (${CENTS(found.priceCents)})` : CENTS(found.priceCents)],
+    ["Price", price(found)],
     found.funding !== "free" && ["Paid with", fundingWords(found.funding)],
     ["Settled as", found.settled ? SETTLED[found.settled] : "Not yet"],
     found.refundedCents > 0 && ["Went back", CENTS(found.refundedCents)],
+    ...found.extensions.map((each) => [`${each.minutes} more minutes`, [each.funding === "card" ? `${price(each)} by card` : price(each), each.settled && SETTLED[each.settled].toLowerCase(), each.refundedCents > 0 && `${CENTS(each.refundedCents)} went back`].filter(Boolean).join(" · ")]),
   ].filter(Boolean);
-  const ledger = found.ledger.map((each) => el("tr", {}, el("td", {}, plain(each.kind)), el("td.quiet", {}, `${named(each.debitAccount)} → ${named(each.creditAccount)}`), el("td.number", {}, each.currency === "credit" ? count(each.amount, "credit") : CENTS(each.amount))));
+  const ledger = found.ledger.map((each) => [plain(each.kind), `${named(each.debitAccount)} → ${named(each.creditAccount)}`, each.currency === "credit" ? count(each.amount, "credit") : CENTS(each.amount)]);
   return el(
     "section.card",
     { "aria-label": "Money" },
     el("h2", {}, "Money"),
     el("dl.facts", {}, facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
     moves.length > 0 && el("ul.moves", {}, moves),
-    ledger.length > 0 && el("details", {}, el("summary", {}, "Ledger"), el("div.scroll", {}, el("table", {}, head("What", "From and to", "Amount"), el("tbody", {}, ledger)))),
+    ledger.length > 0 && el("details", {}, el("summary", {}, "Ledger"), table(["What", "From and to", "Amount"], ledger, { numbers: [2] })),
   );
+}
+
+function price({ funding, credits, priceCents }) {
+  if (funding === "free") return "Free";
+  return funding === "credit" ? `${count(credits, "credit")} (${CENTS(priceCents)})` : CENTS(priceCents);
 }
 
 /** An account without the ids in it. */
@@ -50,18 +58,18 @@ function move(cents, what, state, { said, at, id, url, hand } = {}) {
   return el("li", {}, el("p.row", {}, el("strong.number", {}, CENTS(cents)), what, state, hand), (said || place || at) && el("p.quiet.small", {}, [at && time(at), said, place].filter(Boolean).flatMap((each, index) => (index ? [" · ", each] : [each]))));
 }
 
-function payment({ amountCents, status, stripePaymentIntentId, stripeSessionId, stripeUrl, createdAt }) {
-  return move(amountCents, "by card", pill(status), { at: createdAt, id: stripePaymentIntentId ?? stripeSessionId, url: stripeUrl });
+function payment({ amountCents, status, stripePaymentIntentId, stripeSessionId, stripeUrl, createdAt }, what = "") {
+  return move(amountCents, `by card ${what}`.trim(), pill(status), { at: createdAt, id: stripePaymentIntentId ?? stripeSessionId, url: stripeUrl });
 }
 
-function dispute({ amountCents, status, takenCents, stripeDisputeId, stripeUrl, evidenceId, createdAt }) {
+function dispute({ extensionId, amountCents, status, takenCents, stripeDisputeId, stripeUrl, evidenceId, createdAt }) {
   const said = takenCents ? `Stripe has taken ${CENTS(takenCents)}` : "Stripe holds nothing for it";
   const hand = evidenceId && el("a", { href: `#dispute?id=${evidenceId}` }, "Our answer");
-  return move(amountCents, "disputed at the bank", el("span.pill.bad", {}, plain(status)), { said, at: createdAt, id: stripeDisputeId, url: stripeUrl, hand });
+  return move(amountCents, extensionId ? "disputed at the bank, of more minutes" : "disputed at the bank", el("span.pill.bad", {}, plain(status)), { said, at: createdAt, id: stripeDisputeId, url: stripeUrl, hand });
 }
 
-function refund({ amountCents, state, waitsFor, lastError, stripeRefundId, sentAt, createdAt }) {
-  return move(amountCents, "back to the card", pill(state), { said: lastError ?? WAITS[waitsFor], at: sentAt ?? createdAt, id: stripeRefundId });
+function refund({ extensionId, amountCents, state, waitsFor, lastError, stripeRefundId, sentAt, createdAt }) {
+  return move(amountCents, extensionId ? "back to the card, of more minutes" : "back to the card", pill(state), { said: lastError ?? WAITS[waitsFor], at: sentAt ?? createdAt, id: stripeRefundId });
 }
 
 function payout(each, refresh) {

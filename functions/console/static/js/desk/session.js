@@ -1,11 +1,13 @@
 /** One session, for operators: who and how to reach them, its money, evidence and timeline, and a hand to help. */
 
 import { get, post } from "../lib/api.js";
-import { announce, confirmed, duration, el, head, pill, time } from "../lib/dom.js";
+import { table } from "../lib/components.js";
+import { announce, confirmed, duration, el, pill, time } from "../lib/dom.js";
 import { field } from "../lib/form.js";
 import { action } from "../lib/shell.js";
-import { eventName, fundingWords, plain, reasonWords, stateWords, typeWords } from "../lib/states.js";
+import { carWords, eventName, fundingWords, plain, reasonWords, stateWords, typeWords } from "../lib/states.js";
 import { evidence } from "../parts/cases.js";
+import { ACTORS } from "../room/side.js";
 import { eventWords } from "../room/words.js";
 import { moneyOf } from "./money.js";
 import { record } from "./record.js";
@@ -26,8 +28,8 @@ export async function session(query, refresh) {
   const detail = seen.value;
   const isOver = detail.endedAt !== null;
   return [
-    el("h1", {}, "Session"),
-    el("p.row", {}, pill(detail.status), pill(detail.assignmentStatus), el("code", {}, detail.sessionId)),
+    el("h1", {}, [detail.participants.find(({ role }) => role === "customer")?.name, carWords(detail.vehicle)].filter(Boolean).join(", ") || "Session"),
+    el("p.row", {}, pill(detail.status), detail.assignmentStatus !== detail.status && pill(detail.assignmentStatus), el("code", {}, detail.sessionId)),
     waited(detail),
     !isOver && el("p.row", {}, detail.assignmentStatus === "queued" && action("Offer to a mechanic", () => offer(detail, refresh), { kind: "primary", id: "offer", "aria-haspopup": "dialog" }), action("Write to them", () => message(detail, refresh), { id: "message", "aria-haspopup": "dialog" }), action("End this session", () => end(detail, refresh), { kind: "danger", id: "end", "aria-haspopup": "dialog" })),
     el(
@@ -84,7 +86,7 @@ async function end({ sessionId }, refresh) {
 }
 
 function what({ concern, vehicle }) {
-  return el("section.card", { "aria-label": "Request" }, el("p", {}, concern), el("p.quiet", {}, ["year", "make", "model", "vin"].map((name) => vehicle[name]).filter(Boolean).join(" ")));
+  return el("section.card", { "aria-label": "Request" }, el("p", {}, concern), el("p.quiet", {}, [carWords(vehicle), vehicle.vin].filter(Boolean).join(" ")));
 }
 
 function facts(detail) {
@@ -120,6 +122,8 @@ function reach(sessionId, refresh) {
 }
 
 function timeline(events) {
-  const rows = events.map((each) => el("tr", {}, el("td.number", {}, new Date(each.at).toISOString().replace("T", " ").slice(0, 23)), el("td", {}, eventWords(each) ?? eventName(each.event)), el("td.quiet", {}, each.actor)));
-  return el("div.scroll", {}, el("table", {}, head("When (UTC)", "What", "By"), el("tbody", {}, rows)));
+  const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const when = (at) => el("time", { datetime: at, title: `${new Date(at).toISOString().replace("T", " ").slice(0, 23)} UTC` }, clock.format(new Date(at)));
+  const rows = events.map((each) => [when(each.at), eventWords(each) ?? eventName(each.event), ACTORS[each.actor] ?? plain(each.actor)]);
+  return table(["When", "What", "By"], rows);
 }

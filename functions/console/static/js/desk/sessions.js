@@ -1,7 +1,8 @@
 /** The sessions tab of operators: the lists behind each number, and the search by people, payments and ids. */
 
 import { get, post } from "../lib/api.js";
-import { el, head, money, pill, time } from "../lib/dom.js";
+import { table } from "../lib/components.js";
+import { el, money, pill, time } from "../lib/dom.js";
 import { field, showErrors } from "../lib/form.js";
 import { busy } from "../lib/shell.js";
 import { fundingWords, plain, reasonWords, severityWords, stateWords } from "../lib/states.js";
@@ -105,17 +106,15 @@ function finder(text, refresh) {
 
 function listed(found) {
   const rows = found.map((each) =>
-    el(
-      "tr",
-      {},
-      el("td", {}, el("a", { href: `#session?id=${each.sessionId}` }, time(each.at))),
-      el("td", {}, pill(each.status), each.severity && el("span.pill", { "data-severity": each.severity }, severityWords(each.severity))),
-      el("td", {}, each.customerName),
-      el("td", {}, each.mechanicName ?? "–"),
-      el("td", {}, `${plain(each.plan)} · ${fundingWords(each.funding)}`),
-      el("td.number", {}, each.priceCents ? money(each.priceCents) : "–"),
-      el("td", {}, reasonWords(each.endReason) ?? (each.assignmentStatus ? stateWords(each.assignmentStatus) : "–")),
-    ),
+    [
+      el("a", { href: `#session?id=${each.sessionId}` }, time(each.at)),
+      [pill(each.status), each.severity && el("span.pill", { "data-severity": each.severity }, severityWords(each.severity))],
+      each.customerName,
+      each.mechanicName ?? "–",
+      [...new Set([plain(each.plan), fundingWords(each.funding)])].join(" · "),
+      each.priceCents ? money(each.priceCents) : "–",
+      reasonWords(each.endReason) ?? (each.assignmentStatus ? stateWords(each.assignmentStatus) : "–"),
+    ],
   );
-  return el("div.scroll", {}, el("table", {}, head("Since", "State", "Customer", "Mechanic", "Plan", "Price", "Why"), el("tbody", {}, rows)));
+  return table(["Since", "State", "Customer", "Mechanic", "Plan", "Price", "Why"], rows, { numbers: [5] });
 }

@@ -31,13 +31,18 @@ export function empty(title, words, way) {
  * A table whose rows are cards on a phone, where each cell has its column's title.
  * @param {string[]} titles of the columns; one in brackets is only for screen readers
  * @param {Array<Array<*>>} rows of contents of cells
- * @param {Object} [more] `caption`, and `numbers`: which columns hold numbers
+ * @param {Object} [more] `caption`, `numbers`: which columns hold numbers, `isNamed`: the first cell is what its row is about,
+ *   `isPlain`: it is short enough to stay a table on a phone
  */
-export function table(titles, rows, { caption, numbers = [] } = {}) {
+export function table(titles, rows, { caption, numbers = [], isNamed = false, isPlain = false } = {}) {
   const heads = titles.map((title) => el("th", { scope: "col", role: "columnheader" }, title.startsWith("(") ? el("span.unseen", {}, title.slice(1, -1)) : title));
-  const cell = (content, index) => el(numbers.includes(index) ? "td.number" : "td", { role: "cell", "data-label": titles[index].startsWith("(") ? null : titles[index] }, el("div", {}, ...[content].flat()));
+  const cell = (content, index) => {
+    const [tag, about] = isNamed && index === 0 ? ["th", { scope: "row", role: "rowheader" }] : ["td", { role: "cell" }];
+    const label = titles[index].startsWith("(") ? null : titles[index];
+    return el(numbers.includes(index) ? `${tag}.number` : tag, { ...about, "data-label": label }, el("div", {}, ...[content].flat()));
+  };
   const body = rows.map((cells) => el("tr", { role: "row" }, cells.map(cell)));
-  return el("table.cards", { role: "table" }, caption && el("caption.unseen", {}, caption), el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads)), el("tbody", { role: "rowgroup" }, body));
+  return el(isPlain ? "table.plain" : "table.cards", { role: "table" }, caption && el("caption.unseen", {}, caption), el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads)), el("tbody", { role: "rowgroup" }, body));
 }
 
 /**

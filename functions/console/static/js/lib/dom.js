@@ -42,7 +42,7 @@ function letGo() {
 
 /**
  * Replaces an element's contents, and keeps the reader's state: focus, typed text, opened details, scrolled tables, and
- * the errors at fields. If the focused element has disappeared, the container gets the focus.
+ * the errors at fields. If the focused element has disappeared, the nearest container that can have the focus gets it.
  * @returns {Promise<void>} resolved when done or superseded: a call waits while a pointer is pressed on the element
  */
 export function fill(element, ...children) {
@@ -61,22 +61,39 @@ function replace(element, children) {
     const found = new Map(keyed(element, selector));
     for (const [key, restore] of states) if (restore && found.has(key)) restore(found.get(key));
   }
-  if (hadFocus && !element.contains(document.activeElement)) element.focus({ preventScroll: true });
+  if (hadFocus && !element.contains(document.activeElement)) element.closest("[tabindex]")?.focus({ preventScroll: true });
 }
 
 /** Elements with a state of the reader's, and for each a function that restores it in another one; none if unchanged. */
 const KINDS = [
   ["details", ({ open }) => (each) => (each.open = open)],
-  [".scroll", ({ scrollLeft }) => (each) => (each.scrollLeft = scrollLeft)],
+  [".scroll", ({ scrollLeft, tabIndex }) => (each) => Object.assign(each, { scrollLeft, tabIndex })],
   ["input:not([type=checkbox], [type=radio]), textarea", ({ value, defaultValue }) => value !== defaultValue && ((each) => (each.value = value))],
   [".field-error", ({ hidden, textContent }) => !hidden && ((each) => Object.assign(each, { hidden, textContent }))],
   ["input, select, textarea", ({ ariaInvalid }) => ariaInvalid && ((each) => (each.ariaInvalid = ariaInvalid))],
-  ["a, button, input, select, textarea, summary", (old) => old === document.activeElement && ((each) => refocus(each, old))],
+  ["a, button, input, select, textarea, summary, .scroll", (old) => old === document.activeElement && ((each) => refocus(each, old))],
 ];
 
 function refocus(element, { selectionStart, selectionEnd }) {
   element.focus({ preventScroll: true });
   if (typeof selectionStart === "number") element.setSelectionRange(selectionStart, selectionEnd);
+}
+
+/**
+ * Does something that may hide, move or disable what has the focus: that keeps it where it can, else another gets it.
+ * @param {function(): *} work done at once
+ * @param {Element} [next] gets the focus then; by default the nearest container that can have it
+ * @returns {*} what `work` returns
+ */
+export function keepFocus(work, next) {
+  const held = document.activeElement;
+  const { selectionStart, selectionEnd } = held ?? {};
+  const around = held?.parentElement?.closest("[tabindex]");
+  const result = work();
+  if (!held || held === document.body) return result;
+  const heir = [held, next, around].find((each) => each?.isConnected && each.checkVisibility() && !each.matches(":disabled"));
+  if (heir && heir !== document.activeElement) refocus(heir, heir === held ? { selectionStart, selectionEnd } : {});
+  return result;
 }
 
 /** Elements by a key that survives a rebuild of the page: the id or the text, and a number among equal ones. */
@@ -123,6 +140,13 @@ export function time(instant) {
   return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(new Date(instant));
 }
 
+/** An instant as the reader's local time, with its date only where that is not today's. */
+export function moment(instant) {
+  const at = new Date(instant);
+  if (!instant || at.toDateString() !== new Date().toDateString()) return time(instant);
+  return new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(at);
+}
+
 /** Seconds as 1:05 or 1:02:03. */
 export function duration(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
@@ -142,6 +166,17 @@ export function head(...titles) {
   return el("thead", {}, el("tr", {}, titles.map((title) => el("th", { scope: "col" }, shown(title)))));
 }
 
+const fitting = new ResizeObserver((entries) => {
+  for (const { target } of entries) target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
+});
+
+/** A table that is scrolled sideways where it does not fit: there the keys reach it, too. */
+export function scrolled(table) {
+  const element = el("div.scroll", { role: "group", "aria-label": "Table" }, table);
+  fitting.observe(element);
+  return element;
+}
+
 /** A number of things: "1 event", "2 events". */
 export function count(number, thing) {
   return `${number} ${thing}${number === 1 ? "" : "s"}`;
@@ -158,16 +193,39 @@ export function confirmed(question, yes, { detail, also, no = "Cancel", kind = "
   const choices = el("p.row", {}, el(`button.${kind}`, { value: "yes" }, yes), el("button", { value: "no", autofocus: true, formNoValidate: true }, no));
   const asked = [el("h2", { id: "question" }, question), detail && el("p", { id: "consequence" }, detail), also];
   const dialog = el("dialog.card", { "aria-labelledby": "question", "aria-describedby": detail && "consequence" }, el("form", { method: "dialog" }, asked, choices));
+  return answered(dialog).then((answer) => answer === "yes");
+}
+
+/**
+ * Shows a dialog with a form until it is answered, and takes it away.
+ *
+ * The browser's event `close` comes after the focus is back: a key pressed between them would find its button still busy.
+ * So the answer is given in the moment that the page behind is the reader's again.
+ * @param {HTMLDialogElement} dialog
+ * @returns {Promise<string>} the value of the button that answered; empty when the reader closed it
+ */
+export function answered(dialog) {
   const opener = document.activeElement;
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
+    const gone = (answer) => {
+      if (!dialog.isConnected) return;
+      dialog.close();
       dialog.remove();
       // the page may have been rebuilt behind it
       if (!opener.isConnected) (document.getElementById(opener.id) ?? document.getElementById("main")).focus({ preventScroll: true });
-      resolve(dialog.returnValue === "yes");
+      resolve(answer);
+    };
+    dialog.addEventListener("submit", (event) => {
+      event.preventDefault();
+      gone(event.submitter?.value ?? "");
     });
+    dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      gone("");
+    });
+    dialog.addEventListener("close", () => gone(""));
   });
 }
 

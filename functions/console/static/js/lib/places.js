@@ -1,6 +1,7 @@
 /** Leaving the page for another one: what is on its way to the next page asks for nothing any more. */
 
-import { config } from "./auth.js";
+import { config, homeOf } from "./auth.js";
+import { el } from "./dom.js";
 
 let leaving = false;
 addEventListener("pageshow", () => (leaving = false)); // they came back
@@ -24,6 +25,18 @@ export async function leaveFor(url, { replace = false } = {}) {
     leaving = false;
     throw error;
   }
+}
+
+const TABS = {
+  mechanic: { queue: "Queue", earnings: "Earnings", sessions: "Sessions", quotes: "Quotes", messages: "Messages" },
+  customer: { now: "Get help", sessions: "Sessions", credits: "Credits", receipts: "Receipts", messages: "Messages" },
+};
+
+/** Shows the tabs of somebody's own page on a page beside it; an operator gets a way back. */
+export function tabsOf(groups) {
+  const mine = groups.includes("mechanics") ? "mechanic" : "customer";
+  const links = Object.entries(TABS[mine]).map(([name, label]) => el("a", { href: `/console/${mine}.html#${name}` }, label));
+  document.getElementById("tabs").replaceChildren(...(groups.includes("admins") && mine !== "mechanic" ? [el("a", { href: homeOf(groups) }, "Back")] : links));
 }
 
 /** The address where the parties of a session meet, as answers say it in `sessionUrl`. */

@@ -12,6 +12,7 @@ import { keepBeingCalled } from "./push.js";
 
 const LOOK_AGAIN_SECONDS = 15;
 const QUEUE = /assignment/; // pushes about the queue; the others are about a session of the reader's
+const LOOKING_MS = 5000; // that a page waits for its banner, at most
 const PATIENT_MS = 150; // a tab that takes longer shows that it is being fetched
 
 /**
@@ -21,7 +22,8 @@ const PATIENT_MS = 150; // a tab that takes longer shows that it is being fetche
  *   tabs by the hash before its "?"; `show` gets the rest, and whether a push is why it is shown. The first is the default.
  *   A queue tab follows the pushes about the queue, the others those about the reader's sessions. A hidden tab has no heading, only links to it; it
  *   shows one object, and is refreshed now and then while it is visible
- * @returns {{who: Object, feed: Feed, refresh: function(): Promise<void>}|null} null while the reader is sent elsewhere
+ * @returns {{who: Object, feed: Feed, refresh: function(): Promise<void>, looked: Promise<void>}|null} null while the
+ *   reader is sent elsewhere; `looked` resolves once the banner knows the active session, or takes too long
  */
 export function start(group, tabs) {
   const who = required(group);
@@ -36,6 +38,10 @@ export function start(group, tabs) {
     const [asked, query] = location.hash.slice(1).split("?");
     return [tabs[asked] ? asked : Object.keys(tabs)[0], query];
   };
+  const put = (content) => {
+    if (banner?.hidden) together(banner, main);
+    return fill(main, content);
+  };
   const refresh = async ({ pushed: isPushed = false } = {}) => {
     if (isLeaving()) return;
     const turn = ++showing;
@@ -44,13 +50,13 @@ export function start(group, tabs) {
     mark(tabs, name);
     const slow = anew && setTimeout(() => turn === showing && main.replaceChildren(skeleton()), PATIENT_MS);
     try {
-      const content = await tabs[name].show(new URLSearchParams(query), isPushed);
+      const [content] = await Promise.all([tabs[name].show(new URLSearchParams(query), isPushed), looked]);
       if (turn !== showing || !content) return;
-      await fill(main, content);
+      await put(content);
       if (shown !== name) arrive(main);
       shown = name;
     } catch (error) {
-      if (turn === showing) await fill(main, failed(error, () => refresh()));
+      if (turn === showing) await put(failed(error, () => refresh()));
     } finally {
       clearTimeout(slow);
     }
@@ -69,11 +75,27 @@ export function start(group, tabs) {
   feed.addEventListener("message", ({ detail }) => pushed(detail.type));
   feed.addEventListener("resync", () => refresh());
   feed.addEventListener("state", ({ detail }) => document.body.toggleAttribute("data-offline", detail === "lost"));
-  if (banner) banner.token = () => signedIn()?.token;
+  const looked = new Promise((resolve) => {
+    for (const name of ["ready", "loaderror"]) banner?.addEventListener(`autodoctor:${name}`, () => resolve(), { once: true });
+    setTimeout(resolve, banner ? LOOKING_MS : 0);
+  });
+  if (banner) {
+    banner.hidden = true; // until the content comes: it would push the skeleton down
+    banner.token = () => signedIn()?.token;
+    banner.addEventListener("autodoctor:change", ({ detail }) => detail.session || document.activeElement !== banner || main.focus());
+  }
   feed.open();
   queueMicrotask(refresh); // tabs may use what is returned here
   every(LOOK_AGAIN_SECONDS, () => showing > 0 && tabs[chosen()[0]].hidden && refresh());
-  return { who, feed, refresh };
+  return { who, feed, refresh, looked };
+}
+
+/** Shows the banner with the first content below it, which takes its place anew: nothing that was seen is pushed down. */
+function together(banner, main) {
+  const focused = main.contains(document.activeElement) ? document.activeElement : null; // moving it takes the focus
+  banner.hidden = false;
+  banner.after(main);
+  focused?.focus({ preventScroll: true });
 }
 
 /** What has come in place of something else moves in. */
@@ -137,11 +159,15 @@ export async function busy(control, work) {
   }
 }
 
+let marked = null;
+
 function mark(tabs, current) {
-  const links = Object.entries(tabs)
-    .filter(([, { hidden }]) => !hidden)
-    .map(([name, { title }]) => el("a", { href: `#${name}`, "aria-current": name === current ? "page" : null }, title));
-  document.getElementById("tabs").replaceChildren(...links);
+  const bar = document.getElementById("tabs");
+  if (marked === null) bar.replaceChildren(...Object.entries(tabs).filter(([, { hidden }]) => !hidden).map(([name, { title }]) => el("a", { href: `#${name}` }, title)));
+  for (const link of bar.children) link.ariaCurrent = link.hash === `#${current}` ? "page" : null;
+  const at = [...bar.children].find(({ ariaCurrent }) => ariaCurrent);
+  if (at && current !== marked) bar.scrollLeft = at.offsetLeft + at.offsetWidth - bar.offsetLeft - bar.clientWidth; // where not all fit
+  marked = current;
   const counted = document.title.match(/^\(\d+\) /)?.[0] ?? "";
   document.title = `${counted}${tabs[current].title} – AutoDoctor`;
 }

@@ -26,12 +26,13 @@ const STATES = {
   returned: ["Given back", "good"],
   reversed: ["Taken back", "bad"],
   failed: ["Failed", "bad"],
+  withheld: ["Kept for what you owe", ""],
 };
 
 const REASONS = {
   billable: "Long enough: it counts",
   too_short: "Too short to count",
-  no_talk: "Nobody talked",
+  no_talk: "Not a word of one side",
   no_show: "Somebody did not come",
   withdrawn: "Cancelled before it began",
   expired: "No mechanic came in time",
@@ -89,4 +90,9 @@ export function fundingWords(funding) {
 export function plain(name) {
   const text = name.replaceAll(/[_.-]/g, " ");
   return `${text[0].toUpperCase()}${text.slice(1)}`;
+}
+
+/** A car as people name it: "2015 Toyota Corolla"; empty where nothing is known of it. */
+export function carWords({ year, make, model }) {
+  return [year, make, model].filter(Boolean).join(" ");
 }

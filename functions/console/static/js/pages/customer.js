@@ -2,13 +2,14 @@
 
 import { get, post } from "../lib/api.js";
 import { activeSession } from "../lib/burst.js";
-import { empty, face } from "../lib/components.js";
-import { announce, count, duration, el, every, head, money, pill, time } from "../lib/dom.js";
+import { empty, face, table } from "../lib/components.js";
+import { announce, count, duration, el, every, money, pill, time } from "../lib/dom.js";
 import { intakeForm } from "../parts/intake.js";
 import { messages } from "../parts/messages.js";
 import { backFromPack, intakeIsSession, intakePayment, packPayments, packToPay } from "../parts/payment.js";
 import { receipt, receipts } from "../parts/receipts.js";
 import { leaveFor } from "../lib/places.js";
+import { cost } from "../lib/prices.js";
 import { action, start } from "../lib/shell.js";
 import { plain } from "../lib/states.js";
 
@@ -47,16 +48,16 @@ function pastSession(session) {
       el("h2", {}, el("a", { href: session.sessionUrl }, car || "Your car")),
       el("p.clamped", {}, concern),
       el("p.quiet.small", {}, facts.filter(Boolean).join(" · ")),
-      el("p.row", {}, pill(session.status), el("strong.number", {}, cost(session)), mechanicId && el("a.button", { href: `#now?mechanic=${mechanicId}`, "aria-label": `Ask again: ${mechanic}` }, "Ask again")),
+      el("p.row", {}, pill(session.status), el("strong.number", {}, charged(session)), mechanicId && el("a.button", { href: `#now?mechanic=${mechanicId}`, "aria-label": `Ask again: ${mechanic}` }, "Ask again")),
     ),
   );
 }
 
 /** What a session cost, or will: nothing where no talk came about. */
-function cost({ funding, priceCents, currency, credits, reason, endedAt }) {
+function charged(session) {
+  const { funding, reason, endedAt } = session;
   if (funding === "free") return "Free";
-  if (endedAt && reason !== "billable") return "Nothing charged";
-  return funding === "credit" ? count(credits, "credit") : money(priceCents, currency);
+  return endedAt && reason !== "billable" ? "Nothing charged" : cost(session, funding);
 }
 
 async function credits() {
@@ -69,17 +70,14 @@ async function credits() {
   };
   return [
     el("h1", {}, "Your credits"),
-    el("p.big.number", { id: "balance" }, `${balance}`),
+    el("p", {}, "You have ", el("strong.big.number", { id: "balance" }, `${balance}`), balance === 1 ? " credit." : " credits."),
     ...(await packPayments(found, page.refresh)),
     el(
-      "div.grid",
+      "div.grid.packs",
       {},
-      creditPacks.map((pack) =>
-        el("section.card", {}, el("h2", {}, pack.name), el("p", {}, `${count(pack.credits, "credit")} for ${money(pack.priceCents, pack.currency)}`), action("Buy", () => buy(pack))),
-      ),
+      creditPacks.map((pack) => el("section.card", {}, el("h2", {}, pack.name), el("p.number", {}, `${count(pack.credits, "credit")} for ${money(pack.priceCents, pack.currency)}`), action("Buy", () => buy(pack), { "aria-label": `Buy: ${pack.name}` }))),
     ),
-    movements.length > 0 &&
-      el("div.scroll", {}, el("table", {}, head("When", "What", "Credits"), el("tbody", {}, movements.map((each) => el("tr", {}, el("td", {}, time(each.createdAt)), el("td", {}, plain(each.movement)), el("td.number", {}, each.credits > 0 ? `+${each.credits}` : each.credits)))))),
+    movements.length > 0 && [el("h2", {}, "Bought and used"), table(["When", "What", "Credits"], movements.map((each) => [time(each.createdAt), plain(each.movement), each.credits > 0 ? `+${each.credits}` : `−${-each.credits}`]), { numbers: [2] })],
   ];
 }
 

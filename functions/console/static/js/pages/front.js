@@ -2,7 +2,7 @@
 
 import { finishSignIn, homeOf, signedIn, signIn } from "../lib/auth.js";
 import { announce, el, money, ready } from "../lib/dom.js";
-import { typeWords } from "../lib/states.js";
+import { means, packWords } from "../lib/prices.js";
 
 const HERE = new URL("/console/index.html", location.origin).href;
 const enter = () => signIn(HERE).catch((error) => announce(error.message, "error"));
@@ -19,9 +19,9 @@ async function prices() {
   document.getElementById("from").textContent = words.filter(Boolean).join(", ");
 }
 
-function card({ name, priceCents, currency, includedMinutes, sessionTypes }) {
-  const means = sessionTypes.map((type) => typeWords(type).toLowerCase()).join(", ").replace(/, ([^,]*)$/, " or $1");
-  return el("section.card", {}, el("h3", {}, name), el("p.big", {}, priceCents === 0 ? "Free" : money(priceCents, currency)), el("p.quiet", {}, `${includedMinutes} minutes by ${means}`));
+function card(plan) {
+  const { name, priceCents, currency } = plan;
+  return el("section.card", {}, el("h3", {}, name), el("p.big", {}, priceCents === 0 ? "Free" : money(priceCents, currency)), el("p.quiet", {}, means(plan)), packWords(plan));
 }
 
 for (const id of ["sign-in", "ask"]) ready(id, enter);

@@ -2,7 +2,7 @@
 
 import { get, post } from "../lib/api.js";
 import { empty, table } from "../lib/components.js";
-import { announce, duration, el, every, head, money, pill, time } from "../lib/dom.js";
+import { announce, duration, el, every, money, pill, time } from "../lib/dom.js";
 import { attend, queueIs } from "../parts/attention.js";
 import { messages } from "../parts/messages.js";
 import { fileView } from "../room/attachments.js";
@@ -13,12 +13,15 @@ import { action, start } from "../lib/shell.js";
 import { plain, reasonWords, typeWords } from "../lib/states.js";
 
 const pictures = new Map(); // by attachment: a page that is refreshed shows the same element and loads nothing again
+const HELD = "Held until you set up payouts";
+const EARNED = { pending: "due", netted: "withheld" }; // a state of the money has other words than one of a session
 const KINDS = { session: "Session", extension: "More minutes", referral: "Referral", escalation: "Escalation", returned: "Given back" };
 
+const banner = document.querySelector("active-session-banner");
 let availability = null; // as it was answered last: pushes about the queue do not change it
 
 async function queue(_query, isPushed) {
-  const [{ assignments, nextCursor }, answered] = await Promise.all([get("/api/mechanic/queue?limit=50"), isPushed && availability ? availability : get("/api/mechanic/availability")]);
+  const [{ assignments, nextCursor }, answered] = await Promise.all([get("/api/mechanic/queue?limit=50"), isPushed && availability ? availability : get("/api/mechanic/availability"), page.looked]);
   availability = answered;
   queueIs(assignments);
   const offers = assignments.filter((each) => each.status === "offered");
@@ -28,9 +31,14 @@ async function queue(_query, isPushed) {
     duty(availability),
     offers.length > 0 && el("section", {}, el("h2", {}, "Asked for you"), offers.map(request)),
     others.length > 0 && el("section", {}, el("h2", {}, `In the queue (${others.length}${nextCursor ? " and more" : ""})`), others.map(request)),
-    !assignments.length && el("p.card", {}, "No requests right now. New ones appear here automatically."),
+    !assignments.length && empty("No requests right now", "New ones appear here automatically."),
     el("p.quiet", {}, el("a", { href: "/console/settings.html" }, "Sound, and notifications while this page is closed")),
   ];
+}
+
+/** Whether the reader has a session, in whatever tab: until it is over they can take no other. */
+function isBusy() {
+  return Boolean(banner.session);
 }
 
 function duty({ available, availableUntil, keptAliveByFeed }) {
@@ -38,11 +46,12 @@ function duty({ available, availableUntil, keptAliveByFeed }) {
     await post("/api/mechanic/availability", { available: to });
     await page.refresh();
   };
+  const busy = isBusy() && "You are in a session: you can take another one when it is over.";
   const until = keptAliveByFeed ? "while this page is open" : availableUntil && `until ${time(availableUntil)}`;
   return el(
     "section.card.row",
     { id: "duty" },
-    el("p", { role: "status" }, available ? `You are available ${until ?? ""}` : "You are away: customers cannot ask for you by name."),
+    el("p", { role: "status" }, busy || (available ? `You are available ${until ?? ""}` : "You are away: customers cannot ask for you by name.")),
     available ? action("Take a break", say(false), { id: "duty-switch" }) : action("I am available", say(true), { kind: "primary", id: "duty-switch" }),
   );
 }
@@ -67,17 +76,17 @@ function request(each) {
   return el(
     "article.card",
     { "data-assignment": each.assignmentId },
-    el("h3.row", {}, each.vehicleSummary, each.urgent && el("span.pill.bad", {}, "urgent"), each.scheduledFor && el("span.pill", {}, `for ${new Date(each.scheduledFor).toLocaleString()}`), el("span.quiet", {}, typeWords(each.sessionType))),
+    el("h3.row", {}, each.vehicleSummary, each.urgent && el("span.pill.bad", {}, "urgent"), each.scheduledFor && el("span.pill", { "data-tone": "special" }, `for ${time(each.scheduledFor)}`), el("span.quiet", {}, typeWords(each.sessionType))),
     el("p", {}, each.concern),
     each.pictureId && pictureOf(each),
     el("p.quiet", {}, `${each.customerName}, waiting `, ticking(each.queuedAt, 1), each.offerExpiresAt && [" · yours for ", ticking(each.offerExpiresAt, -1)]),
-    el("p.row", {}, action(`Accept · ${worth(each)}`, accept, { kind: "primary" }), each.status === "offered" && action("Decline", decline)),
+    el("p.row", {}, action(`Accept · ${worth(each)}`, accept, { kind: "primary", disabled: isBusy() }), each.status === "offered" && action("Decline", decline)),
   );
 }
 
 /** What a request is worth to whoever takes it: the amount, the plan, and the minutes that its price is meant for. */
 function worth({ paysCents, currency, plan, includedMinutes }) {
-  return [paysCents ? money(paysCents, currency) : "no pay", plan, `${includedMinutes} min`].join(", ");
+  return [paysCents ? money(paysCents, currency) : "no pay", plain(plan), `${includedMinutes}\u00a0min`].join(", ");
 }
 
 /** The first picture of a request. */
@@ -112,7 +121,7 @@ async function earnings() {
   ]);
   const onboard = async () => location.assign((await post("/api/mechanic/onboarding")).url);
   const tiles = [
-    ["On its way", totals.pendingCents],
+    [onboarding.payoutsEnabled ? "On its way" : HELD, totals.pendingCents],
     ["Paid", totals.paidCents],
     ["Failed", totals.failedCents],
   ];
@@ -123,18 +132,13 @@ async function earnings() {
     el("p.card", {}, "Customers who give your referral code ", el("strong", { id: "referral-code" }, referralCode), " earn you a share of what they pay."),
     netting && consent(netting, () => page.refresh()),
     statements(listed),
-    rows.length > 0 &&
-      el(
-        "div.scroll",
-        {},
-        el(
-          "table",
-          {},
-          head("When", "For", "Amount", "State"),
-          el("tbody", {}, rows.map((each) => el("tr", {}, el("td", {}, time(each.createdAt)), el("td", {}, KINDS[each.kind]), el("td.number", {}, money(each.amountCents, each.currency)), el("td", {}, pill(each.status))))),
-        ),
-      ),
+    rows.length > 0 && [el("h2", {}, "What you earned"), table(["When", "For", "Amount", "State"], rows.map((each) => earned(each, onboarding)), { numbers: [2] })],
   ];
+}
+
+function earned({ createdAt, kind, amountCents, currency, status }, { payoutsEnabled }) {
+  const state = status === "pending" && !payoutsEnabled ? "held" : (EARNED[status] ?? status);
+  return [time(createdAt), KINDS[kind], money(amountCents, currency), pill(state)];
 }
 
 async function past() {
@@ -163,9 +167,10 @@ const page = start("mechanics", {
 if (page) {
   attend(page.feed);
   if (location.pathname.includes("/onboarding/") && !location.hash) location.hash = "#earnings";
-  document.querySelector("active-session-banner").addEventListener("autodoctor:ended", () => {
+  banner.addEventListener("autodoctor:ended", () => {
     announce("The session has ended.");
     page.refresh();
   });
+  page.looked.then(() => banner.addEventListener("autodoctor:change", () => ["", "#queue"].includes(location.hash) && page.refresh()));
   every(30, () => ["", "#queue", "#quotes"].includes(location.hash) && page.refresh());
 }

@@ -3,9 +3,10 @@
 import { Call } from "../call/call.js";
 import { get, post } from "../lib/api.js";
 import { homeOf, signedIn, signIn } from "../lib/auth.js";
-import { announce, el, every, fill } from "../lib/dom.js";
+import { announce, el, every, fill, keepFocus } from "../lib/dom.js";
 import { Feed } from "../lib/feed.js";
 import { frame } from "../lib/frame.js";
+import { tabsOf } from "../lib/places.js";
 import { failed } from "../lib/shell.js";
 import { sureToEnd, sureToMove } from "../parts/ending.js";
 import { fillIn } from "../parts/intake.js";
@@ -26,10 +27,6 @@ const TOGETHER_MS = 100; // pushes of one moment lead to one fetch
 const SETTLED_MS = 10 * 60_000; // after the end: by then it is settled, and can be contested
 const FEED_MS = 1000; // the longest that the first look waits for the feed
 const NOTES_MS = 20 * 60_000; // after the end: by then they are there, or there are none
-const TABS = {
-  mechanic: { queue: "Queue", earnings: "Earnings", sessions: "Sessions", quotes: "Quotes", messages: "Messages" },
-  customer: { now: "Get help", sessions: "Sessions", credits: "Credits", messages: "Messages" },
-};
 
 const who = signedIn();
 const isMechanic = who?.groups.includes("mechanics") ?? false;
@@ -84,16 +81,21 @@ async function fetched() {
 async function show() {
   const name = stageOf(shown);
   document.body.dataset.stage = name;
+  const read = keepFocus(() => talk.show(shown, name));
+  if (name === "over" && !main.contains(front)) {
+    await read; // what was said stands above the rest, which it would push down
+    talk.show(shown, name);
+  }
   if (!main.contains(front)) build();
-  talk.show(shown, name);
   calling.show(shown, name, isMechanic);
-  notes.show(shown);
-  if (name === "over" && notes.element.nextSibling !== talk.element) talk.element.before(notes.element);
+  keepFocus(() => {
+    notes.show(shown);
+    if (name === "over" && notes.element.nextSibling !== talk.element) talk.element.before(notes.element); // perhaps while they are typed
+  });
   await Promise.all([
-    part("stage", [{ ...shown, waiting: null, evidence: null }, present(), contest], () => stage(shown, reader(), acts)),
+    part("stage", [{ ...shown, waiting: null, evidence: null }, present(), contest], () => stage(shown, reader(), acts)).then(passing), // at once: its lines would push the talk down
     part("side", [shown.concern, shown.status, shown.timeline, shown.mechanicNotes, quotes], () => side(shown, quotes, isMechanic, refresh)),
   ]);
-  passing();
   title();
 }
 
@@ -203,7 +205,8 @@ function start() {
   calling = new Call({ sessionId: SESSION, take: (files) => talk.take(files), kept: kept("calling") });
   for (const event of ["present", "unread"]) talk.addEventListener(event, () => shown && show());
   feed.addEventListener("message", ({ detail }) => detail.payload?.sessionId === SESSION && talk.isNews(detail) && pushed(detail));
-  feed.addEventListener("message", ({ detail }) => speaksOfMinutes(detail) && refresh());
+  feed.addEventListener("message", ({ detail }) => noteOf(detail).startsWith("extension") && refresh()); // what can be done about minutes has changed
+  feed.addEventListener("message", ({ detail }) => noteOf(detail) === "call_began" && calling.begun());
   feed.addEventListener("resync", refresh);
   feed.addEventListener("state", ({ detail }) => (detail === "open" || !shown) && refresh());
   addEventListener("online", refresh);
@@ -229,21 +232,15 @@ function isKnown({ status }) {
   return status === shown?.status && !["scheduled", "pending"].includes(status);
 }
 
-/** Whether it is a message of the system about more minutes: what can be done about them has changed. */
-function speaksOfMinutes({ type, sessionId, message }) {
-  return type === "message" && sessionId === SESSION && (message?.note ?? "").startsWith("extension");
-}
-
-function tabs() {
-  const mine = isMechanic ? "mechanic" : "customer";
-  const links = Object.entries(TABS[mine]).map(([name, label]) => el("a", { href: `/console/${mine}.html#${name}` }, label));
-  document.getElementById("tabs").append(...(isParty ? links : [el("a", { href: homeOf(who.groups) }, "Back")]));
+/** What a message of the system is about. */
+function noteOf({ type, sessionId, message }) {
+  return type === "message" && sessionId === SESSION ? (message?.note ?? "") : "";
 }
 
 frame();
 if (!who) signIn();
 else if (!SESSION) location.replace(homeOf(who.groups));
 else {
-  tabs();
+  tabsOf(who.groups);
   start();
 }

@@ -4,15 +4,17 @@ import { call, get, post } from "../lib/api.js";
 import { homeOf, signedIn, signIn } from "../lib/auth.js";
 import { announce, el, fill } from "../lib/dom.js";
 import { frame } from "../lib/frame.js";
+import { tabsOf } from "../lib/places.js";
 import { failed } from "../lib/shell.js";
+import { plain } from "../lib/states.js";
 import { calling } from "../parts/calling.js";
 
 const CONCERNS = {
   customers: [
     ...["confirm_address", "request_received", "mechanic_assigned", "first_reply_late", "back_in_queue", "session_completed", "notes_added"],
-    ...["session_cancelled", "payment_received", "credits_bought", "refund_sent", "payment_failed", "payment_unfulfillable", "refund_failed", "quote_given"],
+    ...["session_cancelled", "payment_received", "credits_bought", "refund_sent", "payment_failed", "payment_late", "payment_unfulfillable", "refund_failed", "quote_given"],
   ],
-  mechanics: ["set_away", "session_taken_back", "session_closed", "payout_sent", "payout_failed", "quote_requested", "quote_approved", "contest_opened", "request_waiting", "request_offered"],
+  mechanics: ["set_away", "suspended", "session_taken_back", "session_closed", "payout_sent", "payout_failed", "quote_requested", "quote_approved", "contest_opened", "request_waiting", "request_offered"],
 };
 const WORDS = {
   request_received: "We have your request",
@@ -20,6 +22,7 @@ const WORDS = {
   first_reply_late: "Your mechanic has not answered",
   back_in_queue: "We look for another mechanic",
   session_taken_back: "A session went back to the queue",
+  suspended: "You were suspended",
   set_away: "You missed requests and were set away",
   session_completed: "Your session's summary",
   session_cancelled: "Your session was cancelled",
@@ -32,8 +35,11 @@ const WORDS = {
   refund_sent: "A refund is on its way",
   payment_unfulfillable: "A payment could not be used",
   payment_failed: "A payment did not go through",
+  payment_late: "A payment came late, and you can start",
   refund_failed: "A refund did not arrive",
   quote_requested: "Your workshop is asked for a quote",
+  contest_opened: "A customer contests a session",
+  contest_decided: "A contest was decided",
   quote_given: "A quote for your car",
   quote_approved: "Your customer approved a quote",
   confirm_address: "Confirm your address",
@@ -73,7 +79,7 @@ function row(preference) {
     }
   };
   const toggle = (channel, label) => preference[channel] !== null && el("label.inline", {}, el("input", { type: "checkbox", checked: preference[channel], onchange: change(channel) }), label);
-  return el("fieldset.card.row", {}, el("legend", {}, WORDS[preference.kind] ?? preference.kind.replaceAll("_", " ")), toggle("email", "E-mail"), toggle("inApp", "In the application"), toggle("push", "While the page is closed"));
+  return el("fieldset.card.row", {}, el("legend", {}, WORDS[preference.kind] ?? plain(preference.kind)), toggle("email", "E-mail"), toggle("inApp", "In the application"), toggle("push", "While the page is closed"));
 }
 
 /** The link of a mail leads here; a person says yes, as programs that look for bad links follow them too. */
@@ -93,6 +99,7 @@ async function confirmation(token) {
 
 const token = new URLSearchParams(location.search).get("token");
 frame();
+if (who) tabsOf(who.groups);
 if (who && token) confirmation(token);
 else if (who) refresh();
 else signIn();

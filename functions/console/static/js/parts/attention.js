@@ -72,7 +72,7 @@ function show() {
 
 function badge(number) {
   return (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0b5cad"/>' +
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0a5c66"/>' +
     '<circle cx="16" cy="16" r="13" fill="#c62828"/>' +
     `<text x="16" y="22" font-family="sans-serif" font-size="17" font-weight="bold" text-anchor="middle" fill="#fff">${number}</text></svg>`
   );

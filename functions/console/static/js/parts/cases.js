@@ -1,11 +1,12 @@
 /** The cases tab of admins: what waits for a decision about money, and one session's case with everything it rests on. */
 
 import { get, post } from "../lib/api.js";
-import { announce, confirmed, count, duration, el, head, money, pill, time } from "../lib/dom.js";
+import { announce, confirmed, count, duration, el, money, pill, time } from "../lib/dom.js";
+import { empty, table } from "../lib/components.js";
 import { moneyOf } from "../desk/money.js";
 import { field, missing, showErrors } from "../lib/form.js";
 import { action, busy } from "../lib/shell.js";
-import { reasonWords } from "../lib/states.js";
+import { fundingWords, plain, reasonWords } from "../lib/states.js";
 import { given, REASONS } from "./contest.js";
 
 const KINDS = { contest: "Contested", late_evidence: "Evidence came late", escalation: "Share of a quote", dispute: "Disputed at the bank" };
@@ -16,20 +17,18 @@ const cents = (amount) => money(amount);
 export async function cases(query) {
   const { cases: found, nextCursor } = await get(`/api/admin/cases?${query}`);
   const rows = found.map((each) =>
-    el(
-      "tr",
-      {},
-      el("td", {}, el("a", { href: each.evidenceId ? `#dispute?id=${each.evidenceId}` : `#case?id=${each.sessionId}` }, time(each.since))),
-      el("td", {}, KINDS[each.kind] ?? each.kind, each.answered && el("span.pill", {}, each.evidenceId ? "ready to send" : "answered"), each.dueBy && el("span.quiet", {}, ` by ${time(each.dueBy)}`)),
-      el("td", {}, each.customerName ?? "–"),
-      el("td", {}, each.mechanicName ?? "–"),
-      el("td", {}, `${each.plan} · ${each.funding}`),
-      el("td.number", {}, cents(each.cents)),
-    ),
+    [
+      el("a", { href: each.evidenceId ? `#dispute?id=${each.evidenceId}` : `#case?id=${each.sessionId}` }, time(each.since)),
+      [KINDS[each.kind] ?? plain(each.kind), each.answered && [" ", el("span.pill", {}, each.evidenceId ? "ready to send" : "answered")], each.dueBy && el("span.quiet", {}, ` by ${time(each.dueBy)}`)],
+      each.customerName ?? "–",
+      each.mechanicName ?? "–",
+      `${plain(each.plan)} · ${fundingWords(each.funding)}`,
+      cents(each.cents),
+    ],
   );
   return [
     el("h1", {}, "Cases"),
-    found.length ? el("div.scroll", {}, el("table", {}, head("Since", "What", "Customer", "Mechanic", "Plan", "At stake"), el("tbody", {}, rows))) : el("p.card", {}, "Nothing waits for a decision."),
+    found.length ? table(["Since", "What", "Customer", "Mechanic", "Plan", "At stake"], rows, { numbers: [5] }) : empty("Nothing waits for a decision", "Contests, late evidence, shares of quotes and disputes are listed here."),
     nextCursor && el("p", {}, el("a.button", { href: `#cases?cursor=${encodeURIComponent(nextCursor)}` }, "More")),
   ];
 }
@@ -56,21 +55,32 @@ function contest(found, refresh) {
     el("blockquote.notes", {}, made.text || "(erased)"),
     el("h3", {}, "The mechanic's answer"),
     made.answer === null ? el("p.quiet", {}, "None yet.") : el("blockquote.notes", {}, made.answer || "(erased)"),
-    made.outcome ? decided(made.outcome, made, made.outcome === "keep" ? "Nothing goes back." : `${given(made)} go back.`) : deciding(found, refresh),
+    made.outcome ? decided(made.outcome, made, made.outcome === "keep" ? "Nothing goes back." : `${given(made)} go back.`, divided(found)) : deciding(found, refresh),
   );
 }
 
-function decided(outcome, { note, decidedAt }, words) {
-  return [el("h3", {}, `Decided ${time(decidedAt)}: ${outcome}`), el("p", {}, words), el("p", {}, note)];
+function decided(outcome, { note, decidedAt }, words, amounts = null) {
+  return [el("h3", {}, `Decided ${time(decidedAt)}: ${outcome}`), el("p", {}, words), amounts, el("p", {}, note)];
+}
+
+/** What goes back of each price, where there are several. */
+function divided(found) {
+  const of = [["The session", found], ...found.extensions.map((each) => [`${each.minutes} more minutes`, each])].filter(([, each]) => given(each));
+  return found.extensions.length > 0 && of.length > 0 && el("dl.facts", {}, of.flatMap(([what, each]) => [el("dt", {}, what), el("dd", {}, given(each))]));
 }
 
 function deciding(found, refresh) {
-  const byCard = found.funding === "card";
-  const whole = byCard ? cents(found.priceCents) : count(found.credits, "credit");
-  const part = byCard ? "Dollars that go back" : "Credits that go back";
-  const choices = Object.entries({ keep: "Keep: nothing goes back", part: "Part of it goes back", all: `All of it goes back (${whole})` });
+  const paid = { refundCents: found.contestableCents, refundCredits: found.contestableCredits };
+  const choices = Object.entries({ keep: "Keep: nothing goes back", part: "Part of it goes back", all: `All of it goes back (${given(paid)})` });
   const submit = el("button.primary", { type: "submit" }, "Decide");
-  const amount = el("div.part", {}, field(byCard ? "refundCents" : "refundCredits", part, { inputmode: "decimal", autocomplete: "off", hint: byCard && found.refundedCents ? `In all: ${cents(found.refundedCents)} went back already.` : `Less than ${whole}.` }));
+  const gone = [found, ...found.extensions].reduce((sum, { refundedCents }) => sum + refundedCents, 0);
+  const amount = el(
+    "div.part",
+    {},
+    paid.refundCents !== null && field("refundCents", "Dollars that go back", { inputmode: "decimal", autocomplete: "off", hint: gone ? `In all: ${cents(gone)} went back already.` : `Of ${cents(paid.refundCents)}.` }),
+    paid.refundCredits !== null && field("refundCredits", "Credits that go back", { inputmode: "numeric", autocomplete: "off", hint: `Of ${count(paid.refundCredits, "credit")}.` }),
+    found.extensions.length > 0 && el("p.quiet.small", {}, "It is divided among the session's price and the minutes that were used, in proportion."),
+  );
   const form = el(
     "form",
     { novalidate: true },
@@ -91,8 +101,8 @@ function deciding(found, refresh) {
 async function decide(form, found, refresh) {
   const outcome = form.elements.outcome.value;
   const body = { outcome, note: form.elements.note.value.trim() };
-  const asked = form.elements.refundCents ?? form.elements.refundCredits;
-  if (outcome === "part") body[asked.name] = Math.round(Number(asked.value.replace(",", ".")) * (asked.name === "refundCents" ? 100 : 1)) || 0;
+  const asked = [form.elements.refundCents, form.elements.refundCredits].filter((each) => each?.value.trim());
+  for (const { name, value } of outcome === "part" ? asked : []) body[name] = Math.round(Number(value.replace(",", ".")) * (name === "refundCents" ? 100 : 1)) || 0;
   if (!(await confirmed("Decide so?", "Decide", { detail: "It is final. Both are told by mail, with your reason.", no: "Not yet" }))) return;
   try {
     await post(`/api/admin/sessions/${found.sessionId}/contest/decide`, body);
@@ -104,9 +114,16 @@ async function decide(form, found, refresh) {
   await refresh();
 }
 
+const HELD = {
+  late: ["Evidence that came late", "With all evidence"],
+  unsure: ["Evidence that may be incomplete", "By what their pages heard"],
+  silent: ["A call of which nothing was heard", "Had it been heard"],
+};
+
 function late(found, refresh) {
   const { lateEvidence: held } = found;
   if (!held) return null;
+  const [title, shown] = HELD[held.facts.because] ?? HELD.late;
   const say = (facts, prefix) => `${facts[prefix ? "demandedReason" : "reason"] ?? ""}, ${duration(facts[prefix ? "demandedTogetherSeconds" : "togetherSeconds"] ?? 0)} together`.replaceAll("_", " ");
   const settle = (outcome, label) => async () => {
     const note = field("note", "The reason, for whoever asks later", { tag: "textarea", maxlength: 500 });
@@ -118,8 +135,8 @@ function late(found, refresh) {
   return el(
     "section.card",
     { "aria-label": "Late evidence" },
-    el("h2", {}, "Evidence that came late"),
-    el("dl.facts", {}, el("dt", {}, "As it ended"), el("dd", {}, `${held.facts.status}: ${say(held.facts)}`), el("dt", {}, "With all evidence"), el("dd", {}, `${held.demanded}: ${say(held.facts, true)}`)),
+    el("h2", {}, title),
+    el("dl.facts", {}, el("dt", {}, "As it ended"), el("dd", {}, `${held.facts.status}: ${say(held.facts)}`), el("dt", {}, shown), el("dd", {}, `${held.demanded}: ${say(held.facts, true)}`)),
     held.outcome
       ? decided(held.outcome, held, held.outcome === "pay" ? "The mechanic is paid." : "The customer has everything back.")
       : el("p.row", {}, action("Pay the mechanic", settle("pay", "Pay the mechanic?"), { id: "settle-pay" }), action("Give it back", settle("refund", "Give the customer everything back?"), { id: "settle-refund" })),
@@ -138,13 +155,14 @@ function about(session) {
 }
 
 export function evidence({ evidence: seen, endedAt, startedAt, reason, durationSeconds }) {
-  const rows = seen.intervals.map((each) => el("tr", {}, el("td", {}, each.role), el("td", {}, each.source), el("td.number", {}, new Date(each.from).toLocaleTimeString()), el("td.number", {}, each.until ? new Date(each.until).toLocaleTimeString() : "–")));
+  const clock = (at) => (at ? new Date(at).toLocaleTimeString() : "–");
+  const rows = seen.intervals.map((each) => [plain(each.role), plain(each.source), clock(each.from), clock(each.until)]);
   return el(
     "section.card",
     { "aria-label": "Evidence" },
     el("h2", {}, "Evidence"),
     el("p", {}, `${reasonWords(reason) ?? "Not over"}: ${duration(durationSeconds ?? 0)} together, ${time(startedAt)} to ${time(endedAt)}`),
-    rows.length > 0 && el("div.scroll", {}, el("table", {}, head("Who", "Witness", "From", "Until"), el("tbody", {}, rows))),
+    rows.length > 0 && table(["Who", "Witness", "From", "Until"], rows, { numbers: [2, 3] }),
   );
 }
 
@@ -154,7 +172,7 @@ function transcript(messages) {
 
 function line(message) {
   const { role, text, note, attachment, at } = message;
-  return el("li", {}, el("span.quiet", {}, `${new Date(at).toLocaleTimeString()} ${role} `), text ?? note ?? "", attachment && file(attachment));
+  return el("li", {}, el("span.quiet", {}, `${new Date(at).toLocaleTimeString()} ${role === "system" ? "" : `${plain(role)}: `}`), text ?? note ?? "", attachment && file(attachment));
 }
 
 function file({ attachmentId, name, contentType }) {

@@ -15,7 +15,7 @@ export const REASONS = {
 
 /** What goes back after a decision, in words. */
 export function given({ refundCents, refundCredits }) {
-  return refundCents === null ? count(refundCredits, "credit") : money(refundCents);
+  return [refundCents && money(refundCents), refundCredits && count(refundCredits, "credit")].filter(Boolean).join(" and ");
 }
 
 /**
@@ -63,8 +63,8 @@ function waiting(contest, isMechanic) {
 function decision(contest, isMechanic) {
   const back = {
     keep: isMechanic ? "You are paid in full." : "The price stays as it was.",
-    part: isMechanic ? `${contest.refundCents || contest.refundCredits ? given(contest) : ""} of the price goes back, and your share becomes smaller in proportion.` : `You get ${given(contest)} of the price back.`,
-    all: isMechanic ? "All of the price goes back, and your share with it." : `You get all of the price back: ${given(contest)}.`,
+    part: isMechanic ? `${given(contest)} of what was paid goes back, and your share becomes smaller in proportion.` : `You get ${given(contest)} back of what you paid.`,
+    all: isMechanic ? "All that was paid goes back, and your share with it." : `You get back all that you paid: ${given(contest)}.`,
   };
   const how = contest.refundCents !== null && !isMechanic && " Banks take up to 10 days to show it.";
   return [el("h3", {}, `Decided ${time(contest.decidedAt)}`), el("p", { role: "status" }, el("strong", {}, contest.outcome === "keep" ? back.keep : back[contest.outcome]), how), el("p", {}, contest.note)];

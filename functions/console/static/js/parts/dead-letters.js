@@ -1,14 +1,19 @@
 /** The dead letters tab: events that failed after every retry, and sending them again. */
 
 import { get, post } from "../lib/api.js";
-import { announce, confirmed, count, duration, el, head, time } from "../lib/dom.js";
+import { table } from "../lib/components.js";
+import { announce, confirmed, count, duration, el, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 
 const WHOSE = {
   BusDeadLetterQueue: "Between the bus and its consumers",
+  DeliverDeadLetterQueue: "What people in a talk are told",
   FeedDeadLetterQueue: "Realtime feed",
   MailFeedbackDeadLetterQueue: "Bounces and complaints",
+  MediaDeadLetterQueue: "What happened in calls",
   NotifyDeadLetterQueue: "Mails and notifications",
+  PushDeadLetterQueue: "Pushes to browsers",
+  ScansDeadLetterQueue: "Scans of pictures and documents",
   SettleDeadLetterQueue: "Payouts and refunds",
   SweepDeadLetterQueue: "Schedules",
 };
@@ -41,7 +46,7 @@ function card(queue, refresh) {
     { id: name },
     el("h2.row", {}, whose, el("span.pill.bad", {}, total), el("code.quiet.stamp", {}, name)),
     el("p", {}, oldestSeconds === null ? "Another reader has them at the moment." : `Oldest: ${duration(oldestSeconds)} ago.`),
-    queue.letters.length > 0 && el("div.scroll", {}, el("table", {}, head("Sent", "Event", "Session", "Consumer", "Why it failed"), el("tbody", {}, queue.letters.map(row)))),
+    queue.letters.length > 0 && table(["Sent", "Event", "Session", "Consumer", "Why it failed"], queue.letters.map(row)),
     more > 0 && queue.letters.length > 0 && el("p.quiet", {}, `and ${more} more`),
     el("p", {}, action("Send again", again, { "aria-label": `Send again: ${whose}`, id: `again-${name}` })),
   );
@@ -49,13 +54,6 @@ function card(queue, refresh) {
 
 function row(message) {
   const session = message.sessionId && el("a", { href: `#session?id=${message.sessionId}` }, message.sessionId.slice(0, 8));
-  return el(
-    "tr",
-    {},
-    el("td", {}, time(message.sentAt)),
-    el("td", {}, message.detailType ?? message.origin),
-    el("td", {}, session ?? "–"),
-    el("td", {}, message.target ?? "unknown"),
-    el("td.quiet", {}, message.error ?? (message.origin === "queue" ? "see the consumer's log" : "unknown")),
-  );
+  const why = message.error ?? (message.origin === "queue" ? "see the consumer's log" : "unknown");
+  return [time(message.sentAt), message.detailType ?? message.origin, session ?? "–", message.target ?? "unknown", why];
 }

@@ -2,7 +2,8 @@
 
 import { get } from "../lib/api.js";
 import { lines, stackedBars } from "../lib/chart.js";
-import { count, duration, el, head, money, time } from "../lib/dom.js";
+import { table } from "../lib/components.js";
+import { count, duration, el, moment, money, time } from "../lib/dom.js";
 import { plain, reasonWords, severityWords, stateWords } from "../lib/states.js";
 
 const SAMPLE = 10; // sessions; fewer say nothing about a percentage
@@ -43,7 +44,7 @@ function listed(route) {
 
 function tile(label, value, { href, kind, note } = {}) {
   const shown = value === null || value === undefined ? "–" : value;
-  return el("div.card", {}, el("p.quiet", {}, label), el(`p.big.number${kind ? `.${kind}` : ""}`, {}, href ? el("a", { href, "aria-label": `${label}: ${shown}` }, shown) : shown), note && el("p.quiet", {}, note));
+  return el("div.card", {}, el("p.quiet", {}, label), el(`p.big.number${kind ? `.${kind}` : ""}${shown === 0 ? ".none" : ""}`, {}, href ? el("a", { href, "aria-label": `${label}: ${shown}` }, shown) : shown), note && el("p.quiet", {}, note));
 }
 
 function first({ now }) {
@@ -107,7 +108,7 @@ function alerts({ critical, warning, sessions, limits }) {
   const rank = { critical: 0, warning: 1 };
   const told = [...sessions.map((each) => [each, el("a.button", { href: listed(each.list) }, `See ${count(each.count, "session")}`), `since ${time(each.oldestSince)}`]), ...limits.map((each) => [each, null, `${each.percent} % of ${count(each.sessions, "session")}, limit ${each.limit} %`])];
   const rows = told.sort(([one], [other]) => (rank[one.severity] ?? 2) - (rank[other.severity] ?? 2)).map(([each, way, facts]) => alert(each, way, facts));
-  return el("section.card", { id: "alerts", class: critical ? "card urgent" : "card" }, el("h2", {}, `To do now: ${critical} to act on, ${warning} to watch`), el("ul.alerts", {}, rows));
+  return el("section.card", { id: "alerts", class: critical ? "card urgent" : "card" }, el("h2", {}, `To do now: ${[critical && `${critical} to act on`, warning && `${warning} to watch`].filter(Boolean).join(", ")}`), el("ul.alerts", {}, rows));
 }
 
 /** One alert: how bad, what it is, since when, and what to do. */
@@ -117,22 +118,22 @@ function alert({ alert: name, severity, mechanicName }, way, facts) {
 }
 
 function stuck(kinds) {
-  const rows = kinds.map((each) => el("tr", {}, el("th", { scope: "row" }, label(each.kind)), el("td.number", {}, el("a", { href: listed(each.list) }, each.count)), el("td.number", {}, each.cents === null ? "–" : money(each.cents)), el("td", {}, each.since ? `since ${time(each.since)}` : "")));
-  return el("section.card", {}, el("h2", {}, "Money that is stuck"), el("div.scroll", {}, el("table", {}, el("tbody", {}, rows))));
+  const rows = kinds.map((each) => [label(each.kind), el("a", { href: listed(each.list) }, each.count), each.cents === null ? "–" : money(each.cents), moment(each.since)]);
+  return el("section.card", {}, el("h2", {}, "Money that waits or is stuck"), table(["(What)", "How many", "Amount", "Since"], rows, { numbers: [1, 2], isNamed: true, isPlain: true }));
 }
 
 function revenue(impact) {
-  const rows = impact.byReason.map((each) => el("tr", {}, el("th", { scope: "row" }, reasonWords(each.endReason)), el("td.number", {}, el("a", { href: listed(each.list) }, each.sessions)), el("td.number", {}, money(each.cardCents)), el("td.number", {}, money(each.refundedCents))));
+  const rows = impact.byReason.map((each) => [reasonWords(each.endReason), el("a", { href: listed(each.list) }, each.sessions), money(each.cardCents), money(each.refundedCents)]);
   return el(
     "section.card",
     {},
     el("h2", {}, "Revenue impact"),
-    el("p", {}, `${impact.sessions} sessions not completed: ${money(impact.cardCents)} in card payments, ${impact.credits} credits.`),
-    el("div.scroll", {}, el("table", {}, head("Why", "Sessions", "Prices", "Refunded"), el("tbody", {}, rows))),
+    el("p", {}, `${count(impact.sessions, "session")} not completed: ${money(impact.cardCents)} in card payments, ${count(impact.credits, "credit")}.`),
+    rows.length > 0 && table(["Why", "Sessions", "Prices", "Refunded"], rows, { numbers: [1, 2, 3], isNamed: true }),
   );
 }
 
 function schedules(runs) {
-  const rows = runs.map((each) => el("tr", {}, el("th", { scope: "row" }, label(each.name)), el("td", {}, time(each.lastRun)), el("td", {}, time(each.nextRun)), el("td", {}, each.state)));
-  return el("section.card", {}, el("h2", {}, "Schedules"), el("div.scroll", {}, el("table", {}, head("Name", "Last run", "Next run", "State"), el("tbody", {}, rows))));
+  const rows = runs.map((each) => [label(each.name), moment(each.lastRun), moment(each.nextRun), each.state]);
+  return el("section.card", {}, el("h2", {}, "Schedules"), table(["Name", "Last run", "Next run", "State"], rows, { isNamed: true, isPlain: true }));
 }

@@ -8,10 +8,11 @@ import { intakeIsSession, intakeToPay } from "./payment.js";
 import { forgetPictures, pictureField, sentPictures } from "./pictures.js";
 import { leaveFor, sessionUrl } from "../lib/places.js";
 import { busy } from "../lib/shell.js";
+import { means, packWords } from "../lib/prices.js";
+import { typeWords } from "../lib/states.js";
 import { Unfolding } from "./unfolding.js";
 import { WAIVER } from "./waiver.js";
 
-const TYPES = { chat: "chat", video: "video call", diagnostic: "video diagnostic" };
 const WORDS = { agreed: "Please agree to this first", concern: "Please say what it does: a few words are enough" };
 const FARTHEST_DAYS = 30;
 const CHECKS = {
@@ -47,6 +48,7 @@ export async function intakeForm(page, asked, later) {
   const offer = () => {
     const plan = chosen();
     ways.replaceChildren(el("legend", {}, el("strong", {}, "How do you want to talk and pay?")), ...waysOf(plan, balance));
+    ways.hidden = !ways.querySelector("select");
     name();
   };
 
@@ -147,23 +149,26 @@ function planCard(plan, checked) {
     "label.card.plan",
     {},
     el("input", { type: "radio", name: "plan", value: plan.code, checked }),
-    el("strong", {}, ` ${plan.name}`),
+    el("strong", {}, plan.name),
     el("span.big", {}, price),
-    el("span.quiet", {}, `${plan.includedMinutes} minutes by ${plan.sessionTypes.map((type) => TYPES[type] ?? type).join(" or ")}`),
+    el("span.quiet", {}, means(plan)),
+    packWords(plan),
   );
 }
 
 function waysOf(plan, balance) {
-  const types = plan.sessionTypes.map((type) => el("option", { value: type }, TYPES[type] ?? type));
+  const types = plan.sessionTypes.map((type) => el("option", { value: type }, typeWords(type)));
   const free = plan.priceCents === 0;
   const ways = free
     ? [["free", "Free"]]
     : [["card", `Card, ${money(plan.priceCents, plan.currency)}`], ...(plan.credits > 0 ? [["credit", `${count(plan.credits, "credit")} (you have ${balance})`]] : [])];
   const options = ways.map(([value, label]) => el("option", { value, disabled: value === "credit" && balance < plan.credits }, label));
-  return [
-    field("sessionType", "By", { tag: "select" }, ...types),
-    field("payWith", "Paid with", { tag: "select" }, ...options),
-  ];
+  return [choice("sessionType", "Talk by", types), choice("payWith", "Pay with", options)];
+}
+
+/** A choice, which is made already where there is only one. */
+function choice(name, label, options) {
+  return options.length > 1 ? field(name, label, { tag: "select" }, ...options) : el("input", { type: "hidden", name, value: options[0].value });
 }
 
 /** Whether something is wrong with what is typed, which is then said at each field. */
@@ -238,7 +243,7 @@ function restore(form, offer) {
   for (const pass of [["plan"], Object.keys(kept)]) {
     for (const name of pass) {
       const control = form.elements[name];
-      if (!control || kept[name] === undefined || name === "agreed" || control.tagName === "SELECT") continue;
+      if (!control || kept[name] === undefined || name === "agreed" || control.tagName === "SELECT" || control.type === "hidden") continue;
       if (control.type === "checkbox") control.checked = kept[name];
       else control.value = kept[name];
     }
@@ -246,6 +251,6 @@ function restore(form, offer) {
   }
   for (const name of ["sessionType", "payWith", "preferredMechanicId"]) {
     const control = form.elements[name];
-    if (control && kept[name] && [...control.options].some((option) => option.value === kept[name] && !option.disabled)) control.value = kept[name];
+    if (control && kept[name] && [...(control.options ?? [])].some((option) => option.value === kept[name] && !option.disabled)) control.value = kept[name];
   }
 }

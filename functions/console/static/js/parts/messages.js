@@ -1,8 +1,14 @@
 /** The messages tab, the same for everybody. */
 
 import { get, post } from "../lib/api.js";
+import { empty } from "../lib/components.js";
 import { el, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
+
+/** Whether its session is still open to the reader: not to a mechanic who has lost it. */
+function leads({ kind, sessionId }) {
+  return sessionId && kind !== "session_taken_back";
+}
 
 /** @param {function(): Promise<void>} refresh rebuilds the page */
 export async function messages(refresh) {
@@ -18,12 +24,12 @@ export async function messages(refresh) {
       el(
         "article.card",
         {},
-        el("h2.row", {}, each.title, !each.readAt && el("span.pill", {}, "new")),
+        el("h2.row", {}, each.title, !each.readAt && el("span.pill", { "data-tone": "next" }, "new")),
         el("p", {}, each.text),
-        el("p.quiet", {}, time(each.createdAt)),
+        el("p.quiet", {}, time(each.createdAt), leads(each) && [" · ", el("a", { href: `/console/chat/${each.sessionId}` }, "See the session")]),
       ),
     ),
-    !notifications.length && el("p.card", {}, "Nothing yet."),
+    !notifications.length && empty("No messages yet", "What happens with your requests and sessions is written here."),
     el("p", {}, el("a", { href: "/console/settings.html" }, "Notification settings")),
   ];
 }

@@ -3,9 +3,9 @@
  * A card takes a moment and a bank may take days, so the memory outlives the tab; it holds only ids, per person.
  */
 
-import { get, Problem } from "../lib/api.js";
+import { get, post, Problem } from "../lib/api.js";
 import { signedIn } from "../lib/auth.js";
-import { announce, count, el } from "../lib/dom.js";
+import { announce, count, el, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 
 const FIRST_SECONDS = 1.5;
@@ -16,7 +16,7 @@ const OUTCOME = {
   open: "The payment was not finished.",
   failed: "The bank refused the payment. Nothing was charged.",
   expired: "The payment page has expired. Nothing was charged.",
-  unfulfillable: "You already had a session, so this payment is on its way back to your card.",
+  unfulfillable: "This payment could not be used, or you asked for it back. It is on its way back to your card.",
 };
 
 let decided = null; // the intake whose outcome this page shows, so that the next refresh keeps it
@@ -47,11 +47,11 @@ export async function intakePayment(refresh) {
   const address = location.pathname.match(/\/intakes\/([0-9a-f-]{36})$/)?.[1];
   const intakeId = address ?? decided ?? remembered().intakeId;
   if (!intakeId) return { underWay: false, shown: null };
-  const { status, sessionId } = await paymentState(intakeId);
+  const { status, sessionId, answerUntil } = await paymentState(intakeId);
   const cameBack = address && location.search !== "?cancelled";
   if (status === "processing" || (status === "open" && cameBack)) {
     intakeToPay(intakeId);
-    return { underWay: true, shown: intakeUnderWay(intakeId, status, refresh) };
+    return { underWay: true, shown: answerUntil ? cameLate(intakeId, answerUntil, refresh) : intakeUnderWay(intakeId, status, refresh) };
   }
   if (status !== "open") remember({ intakeId: undefined });
   decided = OUTCOME[status] ? intakeId : null;
@@ -69,8 +69,30 @@ async function paymentState(intakeId) {
   });
 }
 
+/** A payment that came long after its customer left: they say whether to start, or have it back. */
+function cameLate(intakeId, answerUntil, refresh) {
+  const answer = (choice) => async () => {
+    await post(`/api/intakes/${intakeId}/answer`, { answer: choice });
+    await refresh();
+  };
+  const said = [
+    "Your bank took a while, so we have not called a mechanic yet. Start when you are with your car.",
+    `Without an answer until ${time(answerUntil)}, the whole amount goes back to you.`,
+  ];
+  return el(
+    "section",
+    { id: "payment" },
+    el("h1", {}, "Your payment came through"),
+    el("div.card", { role: "status" }, said.map((each) => el("p", {}, each))),
+    el("p.row", {}, action("Start now", answer("start"), { id: "start-paid", kind: "primary" }), action("Have it back", answer("give_back"), { id: "give-back" })),
+  );
+}
+
 function intakeUnderWay(intakeId, status, refresh) {
-  const look = async () => (await paymentState(intakeId)).status === status || refresh();
+  const look = async () => {
+    const now = await paymentState(intakeId);
+    return (now.status === status && !now.answerUntil) || refresh();
+  };
   const asked = async () => (await look()) === true && announce("Nothing new yet.");
   const [title, ...words] =
     status === "open"

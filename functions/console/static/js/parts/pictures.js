@@ -1,7 +1,7 @@
 /** Pictures chosen with a request: each is sent at once, so that the request itself waits for little. */
 
 import { post } from "../lib/api.js";
-import { announce, el } from "../lib/dom.js";
+import { announce, el, keepFocus } from "../lib/dom.js";
 import { prepared, size, Unsendable, uploaded } from "../room/files.js";
 
 const MOST = 4;
@@ -79,7 +79,7 @@ function show() {
   if (!tray) return;
   const full = chosen.length + reading >= MOST;
   const add = document.getElementById("add-pictures");
-  if (add) add.disabled = full;
+  if (add) keepFocus(() => (add.disabled = full));
   tray.replaceChildren(...chosen.map(line), ...(reading ? [el("li.quiet", { role: "status" }, "Reading the picture …")] : []));
   tray.hidden = !tray.children.length;
 }

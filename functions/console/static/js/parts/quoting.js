@@ -1,7 +1,7 @@
 /** Quotes as a mechanic sees them: handing a session to a workshop, and naming an amount for one's own workshop. */
 
 import { get, post } from "../lib/api.js";
-import { skeleton } from "../lib/components.js";
+import { empty, skeleton } from "../lib/components.js";
 import { announce, el, money, pill, time } from "../lib/dom.js";
 import { field, showErrors, values } from "../lib/form.js";
 import { busy } from "../lib/shell.js";
@@ -77,7 +77,7 @@ export async function quotes(query) {
     el("h1", {}, "Quotes"),
     toAnswer.length > 0 && el("section", {}, el("h2", {}, "Waiting for your workshop"), toAnswer.map(listed)),
     others.length > 0 && el("section", {}, el("h2", {}, toAnswer.length ? "Others" : "All"), others.map(listed)),
-    !found.length && el("p.card", {}, "No quotes yet. You can hand a session to a workshop on the session's page. Requests to your own workshop also appear here."),
+    !found.length && empty("No quotes yet", "You can hand a session to a workshop on the session's page. Requests to your own workshop also appear here."),
     nextCursor && el("p", {}, el("a.button", { href: `#quotes?cursor=${encodeURIComponent(nextCursor)}` }, "More")),
   ];
 }
@@ -119,7 +119,7 @@ function amount(found) {
   const submit = el("button.primary", { type: "submit" }, found.status === "given" ? "Change the amount" : "Give this amount");
   const dollars = found.amountCents === null ? "" : (found.amountCents / 100).toFixed(2);
   const form = el(
-    "form.card",
+    "form.card.narrow",
     { novalidate: true },
     el("h2", {}, "Your amount"),
     field("amountCents", "Amount in dollars", { inputmode: "decimal", autocomplete: "off", required: true, value: dollars, hint: "Everything included. You may change it until the customer decides." }),

@@ -1,6 +1,7 @@
 /** A customer's receipts and credit notes: the list, and one as it is printed. */
 
 import { download, get } from "../lib/api.js";
+import { empty, table } from "../lib/components.js";
 import { count, el, head, money } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 
@@ -9,19 +10,10 @@ const KINDS = { receipt: "Receipt", credit_note: "Credit note", correction: "Cor
 /** The list, newest first. */
 export async function receipts() {
   const { receipts: found, nextCursor } = await get("/api/customer/receipts?limit=50");
-  if (!found.length) return [el("h1", {}, "Your receipts"), el("p.card", {}, "No receipts yet. There is one for each payment.")];
+  if (!found.length) return [el("h1", {}, "Your receipts"), empty("No receipts yet", "There is one for each payment, to print and to keep.")];
   return [
     el("h1", {}, "Your receipts"),
-    el(
-      "div.scroll",
-      {},
-      el(
-        "table",
-        {},
-        head("Number", "Date", "What", "Amount"),
-        el("tbody", {}, found.map((each) => el("tr", {}, el("td", {}, link(each)), el("td", {}, day(each.issuedAt)), el("td", {}, each.title), el("td.number", {}, signed(each))))),
-      ),
-    ),
+    table(["Number", "Date", "What", "Amount"], found.map((each) => [link(each), day(each.issuedAt), each.title, signed(each)]), { numbers: [3] }),
     nextCursor && el("p.quiet", {}, "The newest 50."),
   ];
 }

@@ -2,7 +2,7 @@
 
 import { download, get, post } from "../lib/api.js";
 import { table } from "../lib/components.js";
-import { el, head, money } from "../lib/dom.js";
+import { el, head, money, scrolled } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 
 /** The months, newest first, and each year as a file; nothing before the first earning. */
@@ -42,7 +42,7 @@ export function consent({ agreed, agreedAt, owedCents, version, words }, changed
 /** One statement; `month` of the query says which: a month, or a year. */
 export async function statement(query) {
   const period = query.get("month");
-  const found = await get(`/api/mechanic/statements/${encodeURIComponent(period)}`);
+  const found = await whole(`/api/mechanic/statements/${encodeURIComponent(period)}`);
   return [
     el("p.unprinted", {}, el("a", { href: "#earnings" }, "Earnings")),
     el(
@@ -59,11 +59,20 @@ export async function statement(query) {
   ];
 }
 
+/** A statement with the lines of all its pages. */
+async function whole(path) {
+  const found = await get(path);
+  for (let { nextCursor } = found; nextCursor; ) {
+    const page = await get(`${path}?cursor=${nextCursor}`);
+    found.lines.push(...page.lines);
+    ({ nextCursor } = page);
+  }
+  return found;
+}
+
 function sums({ opening, closing, totals, startsAt }) {
   const sum = (text, { payableCents, owedCents }, tag = "td") => el("tr", {}, el(tag, tag === "th" ? { scope: "row" } : {}, text), el("td.number", {}, money(payableCents)), el("td.number", {}, money(owedCents)));
-  return el(
-    "div.scroll",
-    {},
+  return scrolled(
     el(
       "table",
       {},

@@ -3,7 +3,8 @@
  * thousand scrolls like one of ten. It is not read aloud by itself, or a list that is filled again would be read again.
  */
 
-import { el } from "../lib/dom.js";
+import { el, keepFocus } from "../lib/dom.js";
+import { noteWords } from "./words.js";
 
 const MOST = 240; // messages in the page
 const STEP = 60;
@@ -144,7 +145,7 @@ export class Log {
   }
 
   #tell() {
-    this.#newest.hidden = this.#pinned || this.#from > this.#to;
+    keepFocus(() => (this.#newest.hidden = this.#pinned || this.#from > this.#to), this.scroller);
     this.#newest.textContent = this.#unseen ? `${this.#unseen} new ↓` : "Newest ↓";
     this.#newest.ariaLabel = this.#unseen ? `${this.#unseen} new messages: show the newest` : "Show the newest message";
   }
@@ -155,7 +156,10 @@ export class Log {
     const at = new Date(message.at);
     const day = (!before || new Date(before.at).toDateString() !== at.toDateString()) && el("p.day", {}, dayOf(at));
     const { mine, nameOf, file } = this.#words;
-    if (message.role === "system") return el("li.system", { "data-seq": seq }, day, el("p", {}, message.note === "operator" && el("strong", {}, "Our team: "), message.text || "(erased)", " ", stamp(at)));
+    if (message.role === "system") {
+      const words = noteWords(message, mine);
+      return el("li.system", { "data-seq": seq }, day, words && el("p", {}, message.note === "operator" && el("strong", {}, "Our team: "), words, " ", stamp(at)));
+    }
     const headed = day || before.role !== message.role || at - new Date(before.at) > TOGETHER_MS;
     const name = message.role === mine ? "You" : nameOf(message.role);
     return el(

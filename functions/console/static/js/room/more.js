@@ -1,15 +1,11 @@
 /** More minutes for a talk that is live: the customer asks, the mechanic agrees, and then they are paid for. */
 
 import { post, Problem } from "../lib/api.js";
-import { announce, count, el, money } from "../lib/dom.js";
+import { announce, count, el } from "../lib/dom.js";
+import { cost } from "../lib/prices.js";
 import { action } from "../lib/shell.js";
 
 const OPEN = ["asked", "agreed"];
-
-/** What a pack costs, by either way to pay: "1 credit". */
-function cost({ credits, priceCents, currency }, payWith) {
-  return payWith === "credit" ? count(credits, "credit") : money(priceCents, currency);
-}
 
 /**
  * What can be done about the minutes now; null where there is nothing.

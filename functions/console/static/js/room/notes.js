@@ -1,7 +1,7 @@
 /** The mechanic's notes for the customer: saved while they are typed, completed for a day after the end, and sent once. */
 
 import { call } from "../lib/api.js";
-import { announce, el } from "../lib/dom.js";
+import { announce, el, keepFocus } from "../lib/dom.js";
 import { field } from "../lib/form.js";
 import { action } from "../lib/shell.js";
 
@@ -116,7 +116,7 @@ export class Notes {
     const saved = notes.savedAt && !this.#dirty ? "Saved." : "";
     const sent = notes.confirmedAt ? "The customer has them." : endedAt ? "The customer gets them within 15 minutes, or as soon as you send them." : "";
     this.#say([saved, sent].filter(Boolean).join(" "));
-    this.#send.hidden = !endedAt || Boolean(notes.confirmedAt);
+    keepFocus(() => (this.#send.hidden = !endedAt || Boolean(notes.confirmedAt)), this.#text);
   }
 
   #say(words) {

@@ -1,7 +1,9 @@
 /** The head of a session that is over: the outcome in words, the bill, the notes, and asking again. */
 
 import { duration, el, time } from "../lib/dom.js";
+import { cost } from "../lib/prices.js";
 import { action } from "../lib/shell.js";
+import { carWords } from "../lib/states.js";
 import { contestPart } from "../parts/contest.js";
 import { endedBy, outcome, price } from "./words.js";
 
@@ -31,11 +33,21 @@ function bill(session, isMechanic) {
   const charged = session.reason === "billable";
   const rows = [
     ["Price", charged || session.funding === "free" ? price(session) : `nothing (${price(session)} given back)`],
-    !isMechanic && session.funding !== "free" && ["Paid with", FUNDING[session.funding]],
+    !isMechanic && session.funding !== "free" && ["Paid with", [FUNDING[session.funding], " · ", el("a", { href: "/console/customer.html#receipts" }, "Receipt")]],
+    isMechanic && charged && ["Your pay", el("a", { href: "/console/mechanic.html#earnings" }, "See your earnings")],
+    ...session.minutes.extensions.filter(({ status }) => status === "running").map(moreMinutes),
     session.durationSeconds !== null && ["Together", duration(session.durationSeconds)],
     ["Ended by", endedBy(session, isMechanic)],
-    ["Car", [session.vehicle.year, session.vehicle.make, session.vehicle.model].filter(Boolean).join(" ")],
+    ["Car", carWords(session.vehicle)],
     ["Reference", session.sessionId.slice(-12)],
   ];
   return el("dl.facts.bill.card", {}, rows.filter(Boolean).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+}
+
+/** What was paid for in addition, and whether it goes back because the talk did not go on into it. */
+function moreMinutes(extension) {
+  const { minutes, payWith, settled } = extension;
+  const asked = cost(extension, payWith);
+  const back = `nothing (${asked} given back)`;
+  return [`${minutes} more minutes`, { pay: asked, refund: back, return: back }[settled] ?? `${asked}, given back if they were not used`];
 }

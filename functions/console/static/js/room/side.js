@@ -1,12 +1,15 @@
 /** What stands beside the talk: the problem, quotes, and what happened when. */
 
 import { post } from "../lib/api.js";
-import { el, head, money, pill, time } from "../lib/dom.js";
+import { table } from "../lib/components.js";
+import { el, money, pill, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
+import { carWords } from "../lib/states.js";
 import { handOver } from "../parts/quoting.js";
 import { eventWords } from "./words.js";
 
-const ACTORS = { customer: "Customer", mechanic: "Mechanic", admin: "Our team", system: "By itself" };
+/** Who did something, in words. */
+export const ACTORS = { customer: "Customer", mechanic: "Mechanic", admin: "Our team", system: "By itself" };
 
 /**
  * @param {Object} session
@@ -16,7 +19,7 @@ const ACTORS = { customer: "Customer", mechanic: "Mechanic", admin: "Our team", 
  */
 export function side(session, quotes, isMechanic, refresh) {
   return [
-    el("section.card", {}, el("h2", {}, "The problem"), el("p", {}, session.concern), el("p.quiet", {}, ["year", "make", "model", "vin"].map((name) => session.vehicle[name]).filter(Boolean).join(" "), session.urgent && " · urgent")),
+    el("section.card", {}, el("h2", {}, "The problem"), el("p", {}, session.concern), el("p.quiet", {}, [carWords(session.vehicle), session.vehicle.vin].filter(Boolean).join(" "), session.urgent && " · urgent")),
     ...quotes.map((quote) => quoteCard(quote, isMechanic, refresh)),
     isMechanic && handOver(session, quotes, refresh),
     el("details.card", {}, el("summary", {}, "What happened when"), timeline(session.timeline)),
@@ -41,6 +44,5 @@ function quoteCard(quote, isMechanic, refresh) {
 
 function timeline(events) {
   const told = events.map((each) => [each, eventWords(each)]).filter(([, words]) => words);
-  const rows = told.map(([each, words]) => el("tr", {}, el("td", {}, time(each.at)), el("td", {}, words), el("td.quiet", {}, ACTORS[each.actor] ?? each.actor)));
-  return el("div.scroll", {}, el("table", {}, head("When", "What", "By"), el("tbody", {}, rows)));
+  return table(["When", "What", "By"], told.map(([each, words]) => [time(each.at), words, ACTORS[each.actor] ?? each.actor]));
 }

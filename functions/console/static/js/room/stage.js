@@ -1,7 +1,7 @@
 /** The head of the session's page: where it stands, the clock that goes with it, and what can be done. */
 
 import { face } from "../lib/components.js";
-import { el, duration, time } from "../lib/dom.js";
+import { el, duration, keepFocus, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 import { waiver } from "../parts/waiver.js";
 import { more } from "./more.js";
@@ -57,14 +57,20 @@ function asked(session, _reader, acts) {
 }
 
 function searching(session, _reader, acts) {
+  const late = tooLong(waitedOf(session));
   return [
     wasLetDown(session) && el("p.card.notice", {}, "The mechanic who accepted could not make it. We are sorry. You have your old place in line."),
-    el("h1", {}, "Finding you a mechanic"),
-    el("p.clock", {}, el("strong.big.number", { id: "timer", role: "timer" }, ""), el("span.quiet", {}, "waited")),
-    el("p", { role: "status", id: "place" }, ""),
-    el("div", { id: "ways" }),
+    el(
+      "section.card.search",
+      { "aria-label": "Your place in line" },
+      el("span.looking", { "aria-hidden": "true" }),
+      el("h1", {}, "Finding you a mechanic"),
+      el("p", { role: "status", id: "place" }, ""),
+      el("p.clock", {}, el("strong.big.number", { id: "timer", role: "timer" }, ""), el("span.quiet", {}, "waited")),
+    ),
+    el("div", { id: "ways" }, late && ways(session, acts)),
     el("p.quiet", {}, "You may leave this page: your place is kept, and we e-mail you when a mechanic accepts."),
-    el("p.row", {}, cancel(acts)),
+    !late && el("p.row", { id: "give-up" }, cancel(acts)),
   ];
 }
 
@@ -83,7 +89,7 @@ function ways({ funding }, acts) {
       {},
       action("Leave a number", acts.number, { id: "leave-number" }),
       action("Book a time instead", acts.later, { id: "book-later", "aria-haspopup": "dialog" }),
-      action(funding === "free" ? "Cancel" : "Cancel, money back", acts.end, { id: "money-back", "aria-haspopup": "dialog" }),
+      action(funding === "free" ? "Cancel this request" : "Cancel, money back", acts.end, { kind: "danger", id: "money-back", "aria-haspopup": "dialog" }),
     ),
   );
 }
@@ -158,14 +164,27 @@ export function tick(session, reader, acts) {
   write("counts", endingNow(session, reader.together, reader.spoken, reader.isMechanic));
 }
 
+function sinceOf({ queuedAt, createdAt }) {
+  return new Date(queuedAt ?? createdAt).getTime();
+}
+
+function waitedOf(session) {
+  return (Date.now() - sinceOf(session)) / 1000;
+}
+
 function waits(session, acts) {
-  const since = new Date(session.queuedAt ?? session.createdAt).getTime();
+  const since = sinceOf(session);
   const now = Date.now();
-  const waited = (now - since) / 1000;
+  const waited = waitedOf(session);
   write("timer", duration(waited));
   write("place", session.waiting ? `${placeWords(session.waiting)} ${waitWords(estimate(session, since, now), now)}`.trim() : "Your request is with the mechanics who are on duty.");
   const place = document.getElementById("ways");
-  if (place && !place.firstChild && tooLong(waited)) place.append(ways(session, acts));
+  if (!place || place.firstChild || !tooLong(waited)) return;
+  const out = ways(session, acts);
+  keepFocus(() => {
+    place.append(out);
+    document.getElementById("give-up")?.remove(); // the ways out have the same
+  }, out.querySelector("#money-back"));
 }
 
 function waitsForWord(session, acts) {

@@ -9,6 +9,7 @@ import { Link, PUSHED } from "./link.js";
 import { Log } from "./log.js";
 import { Outbox } from "./outbox.js";
 import { Room } from "./store.js";
+import { noteWords } from "./words.js";
 
 const TYPING_MS = 5000;
 const READ_OUT = 5; // messages at once; of more, only the number
@@ -96,7 +97,10 @@ export class Talk extends EventTarget {
     this.#composer.take(files);
   }
 
-  /** Follows the session: whom the messages are of, and whether something can be written. */
+  /**
+   * Follows the session: whom the messages are of, and whether something can be written.
+   * @returns {Promise<void>} resolved once what was said before is here, or could not be read
+   */
   show(session, stage) {
     for (const { role, name } of session.participants) this.#names[role] = name;
     this.#stage = stage;
@@ -105,11 +109,11 @@ export class Talk extends EventTarget {
     this.#composer.element.hidden = !open || !this.#isParty;
     this.#hint.textContent = { searching: "While you wait: write what else there is to know, and add pictures. The mechanic reads it first.", asked: "Add pictures and words now: the mechanic reads them first.", over: "What was said" }[stage] ?? "";
     this.#hint.hidden = !this.#hint.textContent;
-    this.#enter();
+    return this.#enter();
   }
 
-  #enter() {
-    if (this.#stage && !["booked", "unsigned"].includes(this.#stage)) this.#link.enter(this.#isParty);
+  async #enter() {
+    if (this.#stage && !["booked", "unsigned"].includes(this.#stage)) await this.#link.enter(this.#isParty);
   }
 
   async #send(item, changed) {
@@ -147,8 +151,8 @@ export class Talk extends EventTarget {
   /** Has a screen reader say what is new, each message once. */
   #readOut(news) {
     const said = document.getElementById("said");
-    const words = ({ role, text, attachment }) => [role === "system" ? text : `${this.#names[role] ?? role}: ${[attachment && (attachment.contentType?.startsWith("image/") ? "a picture" : `the document ${attachment.name}`), text].filter(Boolean).join(", ")}`];
-    const lines = news.length > READ_OUT ? [[`${news.length} new messages`]] : news.map(words);
+    const words = ({ role, note, text, attachment }) => [role === "system" ? noteWords({ note, text }, this.#mine) : `${this.#names[role] ?? role}: ${[attachment && (attachment.contentType?.startsWith("image/") ? "a picture" : `the document ${attachment.name}`), text].filter(Boolean).join(", ")}`];
+    const lines = news.length > READ_OUT ? [[`${news.length} new messages`]] : news.map(words).filter(([line]) => line);
     said.append(...lines.map(([line]) => el("p", {}, line)));
     while (said.children.length > 20) said.firstChild.remove();
   }

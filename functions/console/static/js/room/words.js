@@ -1,6 +1,7 @@
 /** What a session means, in its parties' words: what counts, what it costs, how long it may take, how it ended. */
 
-import { count, duration, money } from "../lib/dom.js";
+import { count, duration } from "../lib/dom.js";
+import { cost } from "../lib/prices.js";
 
 /** Where the money goes when nothing is charged, by the way it was paid. */
 export const BACK = {
@@ -11,8 +12,7 @@ export const BACK = {
 
 /** The price as it was agreed: "$9.99", "1 credit" or "free". */
 export function price({ funding, terms }) {
-  if (funding === "free") return "free";
-  return funding === "credit" ? count(terms.credits, "credit") : money(terms.priceCents, terms.currency);
+  return funding === "free" ? "free" : cost(terms, funding);
 }
 
 /** A length as people say it: "1 minute", "90 seconds". */
@@ -36,14 +36,21 @@ export function endingNow(session, together, spoken, isMechanic) {
     if (isMechanic) return `Under ${spell(least)} it does not count, and nobody is paid.`;
     return free ? `Under ${spell(least)} it does not count.` : `Under ${spell(least)} nothing is charged.`;
   }
-  if (isMechanic) return "It counts: you are paid for it.";
-  return free ? "It is free." : `It counts: ${price(session)}, never more.`;
+  if (isMechanic) return counts(session);
+  return free ? "It is free." : `It counts: ${price(session)}${added(session)}.`;
 }
 
-/** How much of what is included is used: "3:12 of 30:00 included". */
-export function included({ terms }, together) {
-  const most = terms.includedMinutes * 60;
-  return together <= most ? `of ${duration(most)} included` : `${duration(most)} were included; nothing is added to the price`;
+/** What more minutes cost on top, which are paid back unless the talk goes on into them. */
+function added({ minutes }) {
+  const running = minutes.extensions.filter(({ status }) => status === "running");
+  return running.map((each) => `, and ${cost(each, each.payWith)} if you use the ${count(each.minutes, "more minute")}`).join("");
+}
+
+/** How much of the minutes is used: "3:12 of 30:00 included". */
+export function included({ terms, minutes }, together) {
+  const most = (terms.includedMinutes + minutes.extended) * 60;
+  if (together > most) return `${duration(most)} are over`;
+  return `of ${duration(most)} ${minutes.extended ? "agreed" : "included"}`;
 }
 
 /**
@@ -87,7 +94,7 @@ export function expected({ position, estimatedWaitSeconds }, since, kept, now) {
 export function waitWords(expectation, now) {
   if (!expectation) return "";
   const left = (expectation.until - now) / 1000;
-  if (left <= 0) return "It takes longer than usual; how much longer, nobody can say.";
+  if (left <= 0) return "It takes longer than usual, and we cannot say how much longer.";
   return left < MINUTE ? "Usually less than a minute from now." : `Usually about ${count(Math.round(left / MINUTE), "minute")} from now.`;
 }
 
@@ -109,11 +116,11 @@ export function outcome(session, isMechanic) {
   const back = isMechanic ? "Nothing is charged." : BACK[session.funding];
   switch (session.reason) {
     case "billable":
-      return { title: isMechanic ? `You helped ${other}` : `You talked to ${other}`, words: isMechanic ? "It counts: you are paid for it." : charged(session) };
+      return { title: isMechanic ? `You helped ${other}` : `You talked to ${other}`, words: isMechanic ? counts(session) : charged(session) };
     case "too_short":
       return { title: "It was too short to count", words: `You were together for ${together}; under ${least} it does not count. ${back}` };
     case "no_talk":
-      return { title: "Nobody talked", words: `You were both here, and one of you never said a word. ${back}` };
+      return { title: "It was no talk", words: `You were both here, and one of you never said a word. ${back}` };
     case "no_show":
       return { title: absent(session, isMechanic, other), words: back };
     case "withdrawn":
@@ -123,6 +130,11 @@ export function outcome(session, isMechanic) {
     default:
       return { title: "It is over", words: "" };
   }
+}
+
+/** What it is worth to its mechanic that a talk counts. */
+function counts({ funding }) {
+  return funding === "free" ? "It counts. A free talk pays nothing." : "It counts: you are paid for it.";
 }
 
 function charged(session) {
@@ -172,6 +184,30 @@ const EVENTS = {
 /** An event of the timeline in words; null for one that only repeats another. */
 export function eventWords({ event }) {
   return EVENTS[event] ?? null;
+}
+
+const OWN = ["customer_joined", "customer_left", "customer_lost"]; // a customer knows whether they are there
+
+/** What the system says to a customer of themselves, by its code; mechanics read of "the mechanic", who may have been another. */
+const TO_CUSTOMER = {
+  accepted: "A mechanic has accepted your request.",
+  released: "The mechanic gave your request back. It is in the queue again, at its old place.",
+  replaced: "You asked for another mechanic. Your request is at the head of the queue.",
+  reply_late: "The mechanic has not written yet. You may wait, or ask for another mechanic.",
+  mechanic_absent: "The mechanic did not come. Your request is in the queue again, at its old place.",
+  extension_asked: "You asked for more minutes. The mechanic may agree or decline.",
+  ended_by_customer: "You ended the consultation.",
+  expired: "Your request has expired: no mechanic could take it in time.",
+};
+
+/**
+ * A system's message as its reader is told it; null where there is nothing to tell them.
+ * @param {{note: string|null, text: string|null}} message
+ * @param {string} mine the reader's role
+ */
+export function noteWords({ note, text }, mine) {
+  if (mine !== "customer" || !text) return text || "(erased)";
+  return OWN.includes(note) ? null : (TO_CUSTOMER[note] ?? text);
 }
 
 /** Whether a mechanic had accepted and did not come, or was silent, so that the customer waits again. */

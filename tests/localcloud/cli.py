@@ -259,5 +259,9 @@ def _event(file: Path) -> object:
 def bench(context: typer.Context) -> None:
     """Count and time what the product does against its peers; options: autodoctor bench --help."""
     if missing := [name for name in _BENCH_MODULES if find_spec(name) is None]:
-        _fail(f"{', '.join(missing)} not installed; try: uv run --group bench autodoctor bench")
+        how = f"{', '.join(missing)} not installed; try: uv run --group bench autodoctor bench"
+        if "--help" not in context.args:
+            _fail(how)
+        typer.echo(f"{context.command.help}\n{how} --help")
+        raise typer.Exit
     raise typer.Exit(bench_command.run(context.args))

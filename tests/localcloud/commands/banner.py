@@ -3,11 +3,17 @@
 import json
 import os
 import shlex
+import textwrap
 from pathlib import Path
+from typing import Final
 
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from localcloud.host.datadir import DEFAULT, RunningServer, option
 from localcloud.stripe.http.service import PREFIX as STRIPE_PREFIX
+
+COLUMNS: Final = 80
+BEGIN: Final = "H="
+"""What the first of the commands begins with."""
 
 
 def sample_files(server: RunningServer) -> dict[str, str]:
@@ -31,35 +37,41 @@ def ready_line(server: RunningServer) -> str:
 
 
 def banner(server: RunningServer, folder: Path) -> str:
-    """Return at most 12 lines: URLs, tokens, and one consultation as commands to copy one by one."""
-    shown = shlex.quote(_short(folder))
-    curl = r"curl -sw '\n'"
-    api, names = server.api_url, " ".join(server.tokens)
-    ids = r"""pick() { expr "$R" : ".*\"$1\": *\"\([^\"]*\)"; }; S=$(pick sessionId); A=$(pick assignmentId)"""
+    """Return URLs, tokens, and from `BEGIN` on one consultation as commands to copy one by one, 80 columns wide.
 
-    def post(key: str, path: str) -> str:
-        return f"{curl} -X POST -H @{shown}/headers/{key} {api}{path}"
-
+    Only what cannot be broken, such as a URL or a long folder, may be wider.
+    """
+    shown, option_ = shlex.quote(_short(folder)), _option(folder)
+    tokens = f"{shown}/tokens/NAME, good for 12 h: {' '.join(server.tokens)}"
     talk = (
-        "Joins alone are no talk, and pay nobody; before the end, talk for a minute: "
-        f"autodoctor room $S --as customer1{_option(folder)}, in another terminal --as mechanic1."
+        "One consultation: paste it line by line. Joins alone are no talk, and pay nobody; before the end, "
+        f"talk for a minute: autodoctor room $S --as customer1{option_}, in another terminal --as mechanic1."
     )
     return "\n".join(
         [
-            f"AutoDoctor is ready: open {api}/_dev in a browser. Its data is in {shown}. Ctrl-C stops it.",
-            f"  feed       {server.realtime_url}; to watch: autodoctor feed --as mechanic1{_option(folder)}",
+            f"AutoDoctor is ready: open {server.api_url}/_dev in a browser.",
+            f"Its data is in {shown}. Ctrl-C stops it.",
+            f"  feed       {server.realtime_url}",
+            f"             to watch: autodoctor feed --as mechanic1{option_}",
             f"  database   {server.owner_url}",
-            f"  tokens     {shown}/tokens/NAME: {names} (good for 12 h)",
-            f"One consultation: paste it line by line. {talk}",
-            f"  R=$({post('customer1', '/api/intake/start')} -d @{shown}/intake.json); echo $R",
-            f"  {ids}",
-            f"  {post('mechanic1', '/api/mechanic/assignments/$A/accept')}",
-            f"  {post('customer1', '/api/sessions/$S/join')}",
-            f"  {post('mechanic1', '/api/sessions/$S/join')}",
-            f"  {post('mechanic1', '/api/sessions/$S/end')}",
-            f"  {curl} -H @{shown}/headers/customer1 {api}/api/sessions/$S",
+            *_wrapped(f"  tokens     {tokens}", " " * 13),
+            *_wrapped(talk),
+            f"  {BEGIN}{shown}/headers; U={server.api_url}/api",
+            """  post() { P=$1 K=$2; shift 2; curl -sw '\\n' -H "@$H/$K" "$U/$P" -X POST "$@"; }""",
+            f"  R=$(post intake/start customer1 -d @{shown}/intake.json); echo $R",
+            r"""  pick() { expr "$R" : ".*\"$1\": *\"\([^\"]*\)"; }""",
+            "  S=$(pick sessionId); A=$(pick assignmentId)",
+            "  post mechanic/assignments/$A/accept mechanic1",
+            "  post sessions/$S/join customer1",
+            "  post sessions/$S/join mechanic1",
+            "  post sessions/$S/end mechanic1",
+            r"""  curl -sw '\n' -H "@$H/customer1" $U/sessions/$S""",
         ]
     )
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _short(folder: Path) -> str:

@@ -6,13 +6,13 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autodoctor.migrations import migrate
 from autodoctor.operations.console import Console
 from localcloud.database import external
-from localcloud.database.postgres import PostgresServer, PostgresSettings
+from localcloud.database.postgres import PostgresFailed, PostgresServer, PostgresSettings
 from localcloud.host import ports
 from localcloud.host.datadir import DEFAULT, DataDir, option
 from localcloud.identity import roster
@@ -102,7 +102,8 @@ def _choose_ports(wanted: int | None, console: Console) -> tuple[int, int]:
     if not ports.is_free(wanted):
         raise ports.PortTaken(wanted)
     following = wanted + 1 if wanted + 1 < ports.FIRST_EPHEMERAL_PORT else ports.DEFAULT_PORT
-    return wanted, ports.free_block(following, size=1)
+    # PostgreSQL runs as an account of its own, which has no right to the ports below
+    return wanted, ports.free_block(max(following, ports.FIRST_FREE_FOR_ALL), size=1)
 
 
 @contextlib.contextmanager
@@ -111,11 +112,27 @@ def _postgres(settings: PostgresSettings, console: Console, hint: str) -> Iterat
     if not settings.delete:
         hint = f"look into {server.log_file}, or {hint}"
     with console.step(f"PostgreSQL on port {settings.port}", hint, server.log_file):
-        server.start()
+        server = _started(server, settings, console)
     try:
         yield server
     finally:
         server.stop()
+
+
+def _started(server: PostgresServer, settings: PostgresSettings, console: Console) -> PostgresServer:
+    """Start it; on the next port where another one, that started at the same moment, was faster."""
+    while True:
+        try:
+            server.start()
+        except PostgresFailed:
+            if settings.delete or ports.is_free(settings.port):  # a folder that is to be deleted is gone by now
+                raise
+        else:
+            return server
+        following = ports.free_block(settings.port + 1, size=1)
+        console.note(f"port {settings.port} was taken meanwhile, using {following}")
+        settings = replace(settings, port=following)
+        server = PostgresServer(settings, console.note)
 
 
 def _reset(options: Options) -> str:

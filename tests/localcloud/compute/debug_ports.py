@@ -54,4 +54,6 @@ def behind(port: int | None, spec: FunctionSpec, launch: Launch, packages: Path)
     path = (launch.environment["PYTHONPATH"], str(linked_packages(packages, [Requirement(_DEBUGGER)])))
     environment = {**launch.environment, "PYTHONPATH": os.pathsep.join(path), PORT_VARIABLE: str(port)}
     command = (sys.executable, "-S", "-P", "-Xfrozen_modules=off", str(_LAUNCHER), spec.handler)
-    return replace(spec, timeout_seconds=_PATIENCE_SECONDS), replace(launch, command=command, environment=environment)
+    return replace(spec, timeout_seconds=_PATIENCE_SECONDS), replace(
+        launch, command=command, environment=environment, forked=False
+    )

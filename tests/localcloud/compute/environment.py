@@ -42,11 +42,15 @@ class MissingPackage(Exception):
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start one worker: command, folder and environment (without the address of its Runtime API)."""
+    """How to start one worker: command, folder and environment (without the address of its Runtime API).
+
+    A `forked` one may be made by fork of a process that has the same packages (starting.py).
+    """
 
     command: tuple[str, ...]
     folder: Path
     environment: Mapping[str, str]
+    forked: bool = False
 
     def with_services(self, variables: Mapping[str, str]) -> Self:
         """Add the addresses and keys of services outside AWS."""
@@ -100,7 +104,7 @@ def launch_of(spec: FunctionSpec, databases: Databases, packages: Path, api_url:
         **({"PYTHONDONTWRITEBYTECODE": "1"} if built else {}),
     }
     command = (sys.executable, "-S", "-P", str(_LAUNCHER), spec.handler)
-    return Launch(command, spec.code, environment)
+    return Launch(command, spec.code, environment, forked=True)
 
 
 def _lambda_variables(spec: FunctionSpec) -> dict[str, str]:

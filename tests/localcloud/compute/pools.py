@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from localcloud.compute.environment import Launch
 from localcloud.compute.runtime_api import Invocation
+from localcloud.compute.starting import Programs, Starter
 from localcloud.compute.workers import Outcome, Worker
 from localcloud.host.logline import LogLine, from_function
 from localcloud.services.traces import Replayable, Traces
@@ -42,8 +43,12 @@ class _Waiting:
 class FunctionPool:
     """The processes of one function. All methods belong to the event loop's thread."""
 
-    def __init__(self, spec: FunctionSpec, launch: Launch, max_processes: int, traces: Traces) -> None:
+    def __init__(
+        self, spec: FunctionSpec, launch: Launch, max_processes: int, traces: Traces, starter: Starter | None = None
+    ) -> None:
+        """A pool without processes yet; `starter` makes them, as programs of their own unless one is given."""
         self.spec = spec
+        self._starter = starter or Programs()
         self._traces = traces
         self.launch = launch
         self._max_processes = max_processes
@@ -156,7 +161,7 @@ class FunctionPool:
         starting = sum(not worker.started for worker in usable)
         at_once = min(len(self._queue), os.cpu_count() or 1)
         for _ in range(min(at_once - starting, self._max_processes - len(usable))):
-            worker = Worker(self.spec, self.launch, self)
+            worker = Worker(self.spec, self.launch, self, self._starter)
             self._workers[worker] = asyncio.get_running_loop().create_task(worker.run())
 
     def _report_failed_start(self, failure: Outcome) -> None:

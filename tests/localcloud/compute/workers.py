@@ -17,6 +17,7 @@ from typing import Protocol
 
 from localcloud.compute.environment import Launch
 from localcloud.compute.runtime_api import Invocation, RuntimeApi
+from localcloud.compute.starting import Process, Programs, Starter
 from localcloud.stack.template import FunctionSpec
 
 INIT_LIMIT_SECONDS = 30.0
@@ -58,8 +59,10 @@ class WorkerOwner(Protocol):
 class Worker:
     """A process that runs AWS's runtime client. All methods belong to the event loop's thread."""
 
-    def __init__(self, spec: FunctionSpec, launch: Launch, owner: WorkerOwner) -> None:
+    def __init__(self, spec: FunctionSpec, launch: Launch, owner: WorkerOwner, starter: Starter | None = None) -> None:
+        """Prepare a process, to be started by `starter`: as a program of its own unless one is given."""
         self.spec = spec
+        self._starter = starter or Programs()
         self.invocation: Invocation | None = None
         self.idle_since = 0.0
         self.started = False
@@ -75,7 +78,7 @@ class Worker:
         self._inbox: asyncio.Future[Invocation] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
         self._output: _Output
 
     async def run(self) -> None:
@@ -102,19 +105,11 @@ class Worker:
             await self._api.close()
             self._owner.ended(self)
 
-    async def _spawn(self, output: int) -> asyncio.subprocess.Process:
+    async def _spawn(self, output: int) -> Process:
         address = await self._api.start()
         self._born = time.monotonic()
         self._timer = asyncio.get_running_loop().call_later(INIT_LIMIT_SECONDS, self._init_too_slow)
-        return await asyncio.create_subprocess_exec(
-            *self._launch.command,
-            stdin=asyncio.subprocess.PIPE,  # our end is the worker's lifeline
-            stdout=output,
-            stderr=output,
-            cwd=self._launch.folder,
-            env={**self._launch.environment, "AWS_LAMBDA_RUNTIME_API": address},
-            start_new_session=True,
-        )
+        return await self._starter.start(self._launch, {"AWS_LAMBDA_RUNTIME_API": address}, output)
 
     @property
     def waits(self) -> bool:

@@ -1,6 +1,6 @@
 """Regenerates the two descriptions of a freshly migrated database; run it after changing a file of `sql/`.
 
-`expected_schema.json` has the fingerprints that `verify` compares with, `migrations/schema.sql` the whole schema.
+`expected_schema.json` has the fingerprints that `verify` compares with, the repository's `schema.sql` the whole schema.
 
 uv run python -m localcloud.database.expected_schema
 """
@@ -22,9 +22,9 @@ from localcloud.database.postgres import PostgresServer, PostgresSettings
 from localcloud.host import ports
 
 FINGERPRINTS: Final = Path(str(files("autodoctor.integrity").joinpath("expected_schema.json")))
-WHOLE: Final = Path(str(files("autodoctor.migrations").joinpath("schema.sql")))
+WHOLE: Final = Path(__file__).parents[3] / "schema.sql"
 _HEADER: Final = """\
--- The schema as pg_dump shows it, for reading; what makes it are the files of ../sql.
+-- The schema as pg_dump shows it, for reading; what makes it are the files of layers/shared/autodoctor/sql.
 -- Written by `uv run python -m localcloud.database.expected_schema`.
 
 """

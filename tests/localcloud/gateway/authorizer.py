@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import jwt
 from jwt.types import Options
 
-from localcloud.stack.template import JwtAuthorizer
+from localcloud.stack.http_api import JwtAuthorizer
 
 _ALGORITHM = "RS256"
 _BEARER = "bearer "

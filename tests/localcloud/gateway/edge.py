@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from localcloud.stack.template import Cors, Throttle
+from localcloud.stack.http_api import Cors, Throttle
 
 
 class TokenBucket:

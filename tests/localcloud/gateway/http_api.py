@@ -20,9 +20,10 @@ from localcloud.gateway.authorizer import Authorization, Authorizer, Insufficien
 from localcloud.gateway.http_payload import BadAnswer, HttpAnswer, HttpRequest, answer_of, event_of
 from localcloud.gateway.routing import Match, Router
 from localcloud.host.listening import stop_listening
-from localcloud.host.logline import Log, LogLine
+from localcloud.host.logline import Log, LogLine, session_named
 from localcloud.host.processes import allow_many_files
-from localcloud.stack.template import Cors, Route, Stack
+from localcloud.stack.http_api import Cors, Route
+from localcloud.stack.template import Stack
 
 REQUEST_ID_HEADER = "apigw-requestid"
 _LARGEST_BODY_BYTES = 10 * 1024 * 1024
@@ -134,7 +135,10 @@ class Gateway:
         except _OwnAnswer as own:
             answer = own.answer
         took = (time.perf_counter() - began) * 1000
-        self._log(LogLine("request", f"{request.method} {path}", str(int(answer.status)), took, request_id))
+        changes = request.method != "GET" and path.startswith("/api/") and answer.status < HTTPStatus.MULTIPLE_CHOICES
+        about = session_named(answer.body) if changes else ""
+        text = f"{request.method} {path}"
+        self._log(LogLine("request", text, str(int(answer.status)), took, request_id, session=about))
         return self._response(request, answer, request_id)
 
     def _response(self, request: web.BaseRequest, answer: HttpAnswer, request_id: str) -> web.Response:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from localcloud.stack.template import Route
+from localcloud.stack.http_api import Route
 
 # Smaller is more specific; compared segment by segment from the left.
 _LITERAL, _PARAMETER, _GREEDY, _DEFAULT = range(4)

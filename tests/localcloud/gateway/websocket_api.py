@@ -24,6 +24,7 @@ from localcloud.gateway.open_sockets import OpenSockets
 from localcloud.gateway.socket_connection import GOING_AWAY, VANISHED, Gone, Lifetime, SocketConnection
 from localcloud.gateway.socket_events import Closing, Link, connect_event, disconnect_event, message_event, new_id
 from localcloud.host.logline import Log, LogLine
+from localcloud.services.causes import noted
 from localcloud.stack.sockets import CONNECT, DEFAULT, DISCONNECT, SocketApi, SocketTarget, localized
 from localcloud.stack.template import Stack
 
@@ -99,9 +100,13 @@ class WebSocketApis:
         if path in self._apis:
             return await self._handshake(request, self._apis[path])
         if connection_id and base in self._apis:
+            cause = noted(request.headers)
             answer = await connections_api.answer(request, connection_id, self._connections)
-        else:
-            answer = _refusal(HTTPStatus.FORBIDDEN, {"message": "Forbidden"})
+            text = f"{request.method} {path} {_type_of(await request.read())}".rstrip()
+            took = (time.perf_counter() - began) * 1000
+            self._log(LogLine("socket", text, str(int(answer.status)), took, new_id(), cause=cause))
+            return _http(answer)
+        answer = _refusal(HTTPStatus.FORBIDDEN, {"message": "Forbidden"})
         self._say(f"{request.method} {path} {int(answer.status)}", began, connection_id)
         return _http(answer)
 
@@ -219,6 +224,15 @@ class WebSocketApis:
     def _say(self, text: str, began: float | None, request_id: str) -> None:
         took = None if began is None else (time.perf_counter() - began) * 1000
         self._log(LogLine("request" if began else "socket", text, "", took, request_id))
+
+
+def _type_of(body: bytes) -> str:
+    """The type of a message of ours; nothing of what it says."""
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return ""
+    return str(message.get("type", "")) if isinstance(message, dict) else ""
 
 
 def _link(request: web.BaseRequest, api: SocketApi) -> Link:

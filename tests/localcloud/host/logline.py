@@ -32,7 +32,8 @@ _EMF_ROOT = "_aws"
 class LogLine:
     """One hop. `status` is an HTTP status, or the outcome of an invocation in one word.
 
-    `cause` is the key of the request that caused it (causes.py), if that is another one.
+    `cause` is the key of the request that caused it (causes.py), if that is another one; `session` is the id of the
+    session that it is about, where that is known.
     """
 
     kind: Kind
@@ -42,6 +43,7 @@ class LogLine:
     request_id: str = ""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     cause: str = ""
+    session: str = ""
 
     def __str__(self) -> str:
         """Render the line in local time, as `12:03:04.123 request  POST /api/x 201 34 ms  id`."""
@@ -52,6 +54,20 @@ class LogLine:
 
 
 type Log = Callable[[LogLine], None]
+
+
+def session_named(body: bytes) -> str:
+    """The session that an answer is about, as our own fields and those of our metadata at Stripe name it; "" if none.
+
+    An intake has the id of its session.
+    """
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return ""
+    fields = answer.get("metadata", answer) if isinstance(answer, dict) else None
+    found = (fields.get("sessionId") or fields.get("intakeId")) if isinstance(fields, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 # The fields in which autodoctor.observability and powertools describe a failure.

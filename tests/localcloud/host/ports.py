@@ -14,6 +14,7 @@ from localcloud.host.processes import command_of
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8787
+FIRST_FREE_FOR_ALL = 1024
 FIRST_EPHEMERAL_PORT = 32768
 _TCP_LISTEN = "0A"
 

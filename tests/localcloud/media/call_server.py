@@ -6,8 +6,8 @@ aiortc takes a second and 100 MB to load, so that it is loaded with the first me
 
 import asyncio
 import time
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from localcloud.host.logline import Log, LogLine
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from localcloud.media.peer import Peer
 
 _LOOK_SECONDS: Final = 0.5
+_SOUND_CLOCK: Final = 48_000
+_SILENCE: Final = b"\xf8\xff\xfe"  # Opus: 20 ms of nothing
 _VIDEO_SECONDS: Final = 2.0
 """Without a frame for so long, a picture has stopped."""
 
@@ -26,8 +28,11 @@ type Why = Literal["ended", "elsewhere", "cut"]
 class Line(Protocol):
     """The signalling of one attendee's connection, as the server sees it."""
 
-    def other(self, *, here: bool, video: bool) -> None:
-        """Tell about the other party."""
+    mixes: bool
+    """Whether its sound is a mix of everybody's, which comes also while nobody else is there."""
+
+    def others(self, there: Sequence[Attendee]) -> None:
+        """Tell who else is there."""
 
     def end(self, why: Why) -> None:
         """Hang up."""
@@ -35,7 +40,7 @@ class Line(Protocol):
 
 @dataclass
 class Leg:
-    """One attendee's connection; `up` once it stood, `closed` when its signalling is gone."""
+    """One attendee's connection: `up` once it stood, `closed` when its signalling is gone; `told` who else is there."""
 
     meeting: Meeting
     attendee: Attendee
@@ -46,7 +51,7 @@ class Leg:
     picture_at: float = 0.0
     up: bool = False
     closed: bool = False
-    told: tuple[bool, bool] = field(default=(False, False))
+    told: frozenset[tuple[str, bool]] | None = None
 
 
 class CallServer:
@@ -85,15 +90,33 @@ class CallServer:
                 self._hang_up(leg, "ended")
             elif leg.up and not leg.attendee.joined:  # dropped
                 self._hang_up(leg, "cut")
+            elif leg.peer is not None and leg.line.mixes and not any(each.up for each in self._others(leg)):
+                leg.peer.send(leg, "", "audio", _SILENCE, int(now * _SOUND_CLOCK))
+            if leg.peer is not None and leg.peer.waits:  # what was asked for, or its answer, may have been lost
+                self._wants_key(leg)
         self._tell_all()
 
-    async def join(self, meeting: Meeting, attendee: Attendee, line: Line, offer: str) -> tuple[Leg, str]:
+    async def join(
+        self,
+        meeting: Meeting,
+        attendee: Attendee,
+        line: Line,
+        offer: str,
+        shows: Mapping[str, str] | None = None,
+    ) -> tuple[Leg, str]:
         """Connect somebody, in place of their earlier connection; returns the answer's SDP.
+
+        Args:
+            meeting: where.
+            attendee: who.
+            line: their signalling.
+            offer: their SDP.
+            shows: the attendee whose picture each line of the offer shall carry, by mid; None: the only one's.
 
         Raises ValueError for an offer that is none.
         """
         peer_class = await asyncio.to_thread(_peer_class)
-        leg = Leg(meeting, attendee, line)
+        leg = Leg(meeting, attendee, line, told=None if line.mixes else frozenset())  # a roster names oneself too
         leg.peer = peer_class(
             lambda kind, content, timestamp: self._came(leg, kind, content, timestamp),
             lambda: self._up(leg),
@@ -102,7 +125,7 @@ class CallServer:
         earlier = self._legs.get(attendee.attendee_id)
         self._legs[attendee.attendee_id] = leg
         try:
-            answer = await leg.peer.answered(offer)
+            answer = await leg.peer.answered(offer, shows)
         except Exception:
             self._legs.pop(attendee.attendee_id, None)
             await leg.peer.close()
@@ -110,6 +133,14 @@ class CallServer:
         if earlier is not None:
             self._replace(earlier, attendee)
         return leg, answer
+
+    async def offered(self, leg: Leg, offer: str, shows: Mapping[str, str]) -> str:
+        """Answer another offer of the same connection. Raises ValueError for one that is none, or comes too late."""
+        if leg.peer is None:
+            raise ValueError("the connection is closed")
+        answer = await leg.peer.answered(offer, shows)
+        self._wants_key(leg)
+        return answer
 
     def leave(self, leg: Leg) -> None:
         """Somebody says goodbye."""
@@ -157,6 +188,8 @@ class CallServer:
             return
         leg.up = True
         for earlier in self._of_the_same(leg):  # a second place in the meeting, which Chime allows: one talks at a time
+            if earlier.line.mixes:  # Chime's own client sees the roster, and leaves by itself
+                continue
             self._meetings.leave(earlier.meeting, earlier.attendee, time.time())
             self._hang_up(earlier, "elsewhere")
         self._meetings.join(leg.meeting, leg.attendee, time.time())
@@ -180,9 +213,9 @@ class CallServer:
             if not leg.attendee.video and leg.attendee.joined:
                 self._meetings.shows(leg.meeting, leg.attendee, leg.picture_at, video=True)
                 self._tell_all()
-        for other in self._others(leg):
+        for other in self._others(leg) if kind == "audio" else self._in_sight(leg):
             if other.peer is not None:
-                other.peer.send(leg, kind, content, timestamp)
+                other.peer.send(leg, leg.attendee.attendee_id, kind, content, timestamp)
 
     def _others(self, leg: Leg) -> list[Leg]:
         return [
@@ -199,18 +232,26 @@ class CallServer:
             if each is not leg and each.meeting is leg.meeting and each.attendee.external_id == who
         ]
 
+    def _in_sight(self, leg: Leg) -> list[Leg]:
+        """Who may see somebody's picture, and who is seen by them."""
+        return [*self._others(leg), *(each for each in self._of_the_same(leg) if each.line.mixes)]
+
     def _wants_key(self, leg: Leg) -> None:
-        for other in self._others(leg):
+        for other in self._in_sight(leg):
             if other.peer is not None and other.peer.is_up:
                 self._in_background(other.peer.ask_for_key())
 
     def _tell_all(self) -> None:
         for leg in self._legs.values():
+            if leg.closed or not leg.up:
+                continue
             there = [each.attendee for each in self._others(leg) if each.attendee.joined]
-            news = (bool(there), any(each.video for each in there))
-            if leg.told != news and not leg.closed:
+            if leg.line.mixes:  # its roster has everybody, also the same person at another device
+                there += [each.attendee for each in self._of_the_same(leg) if each.attendee.joined]
+            news = frozenset((each.attendee_id, each.video) for each in there)
+            if leg.told != news:
                 leg.told = news
-                leg.line.other(here=news[0], video=news[1])
+                leg.line.others(there)
 
     def _hang_up(self, leg: Leg, why: Why) -> None:
         if not leg.closed:

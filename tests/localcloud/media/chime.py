@@ -7,6 +7,8 @@ from aiohttp import web
 
 from localcloud.host.logline import Log
 from localcloud.media.call_server import CallServer
+from localcloud.media.chime_frames import SUBPROTOCOL
+from localcloud.media.chime_signalling import ChimeSignalling, turned_away
 from localcloud.media.faults import MeetingFaults
 from localcloud.media.meeting_events import MeetingEvents
 from localcloud.media.meetings import Happening, Meetings
@@ -16,6 +18,7 @@ from localcloud.messaging.messaging import Messaging
 
 ENDPOINT: Final = "AWS_ENDPOINT_URL_CHIME_SDK_MEETINGS"
 _CONTROL: Final = f"{PREFIX}/control/"
+_PROTOCOLS: Final = {PROTOCOL: Signalling, SUBPROTOCOL: ChimeSignalling}
 
 
 class Chime:
@@ -59,15 +62,17 @@ class Chime:
         self._events.send(happening)
 
     async def _connect(self, request: web.BaseRequest) -> web.StreamResponse:
-        offered = [each.strip() for each in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-        if len(offered) != 2 or offered[0] != PROTOCOL:
+        protocol, _, token = request.headers.get("Sec-WebSocket-Protocol", "").partition(",")
+        if protocol not in _PROTOCOLS or not token:
             return web.Response(status=400, text="a signalling protocol and a join token are wanted")
-        socket = socket_of_a_page()
+        socket = socket_of_a_page(protocol)
         await socket.prepare(request)
         meeting = self.meetings.find(request.path.removeprefix(_CONTROL))
-        attendee = meeting.admitted(offered[1]) if meeting else None
-        if meeting is None or attendee is None:
+        attendee = meeting.admitted(token.strip()) if meeting else None
+        if meeting is not None and attendee is not None:
+            await _PROTOCOLS[protocol](self.server, socket, meeting, attendee).converse()
+        elif protocol == PROTOCOL:
             await refused(socket)
         else:
-            await Signalling(self.server, socket).converse(meeting, attendee)
+            await turned_away(socket, is_over=meeting is None)
         return socket

@@ -24,6 +24,11 @@ type Take = Callable[[bytes, int], None]
 """Takes an encoded frame and its time, in ticks of its clock."""
 
 
+def _is_whole(content: bytes) -> bool:
+    """Whether a frame of VP8 needs none before it (RFC 6386, 9.1)."""
+    return bool(content) and not content[0] & 1
+
+
 class _Handed(queue.Queue[Any]):
     """In place of a decoder's queue: frames are taken at once, and only the end reaches the decoder's thread."""
 
@@ -45,11 +50,16 @@ def hand_over(receiver: RTCRtpReceiver, take: Take) -> None:
 
 
 class Forwarded(MediaStreamTrack):
-    """The other party's sound or picture. Its times go on when another source begins."""
+    """The other party's sound or picture. Its times go on when another source begins.
+
+    Attributes:
+        waits: whether a picture has not begun yet: it begins with a whole one, and what comes before goes nowhere.
+    """
 
     def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
+        self.waits = kind == "video"
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue(_WAITING)
         self._source: object = None
         self._offset = 0
@@ -59,8 +69,12 @@ class Forwarded(MediaStreamTrack):
         """Send a frame of this source."""
         if source is not self._source:
             self._source = source
+            self.waits = self.kind == "video"
             self._offset = self._last + _BREAK - timestamp
         self._last = timestamp + self._offset
+        self.waits = self.waits and not _is_whole(content)
+        if self.waits:
+            return
         frame = Packet(content)
         frame.pts, frame.time_base = self._last, Fraction(1, _CLOCK[self.kind])
         if self._frames.full():

@@ -114,7 +114,9 @@ class EventBus:
         where = ", ".join(map(str, reached)) or "no rule"
         if event.bus not in self.stack.buses:
             where = f"no bus {event.bus}, lost"
-        self._log(LogLine("bus", f"{event.detail_type} -> {where}", request_id=parcel.trace, cause=CAUSE.get()))
+        session = str(event.detail.get("sessionId") or "")
+        text = f"{event.detail_type} -> {where}"
+        self._log(LogLine("bus", text, request_id=parcel.trace, cause=CAUSE.get(), session=session))
         return event_id
 
     def _send_out(self, rule: Rule, target: RuleTarget, parcel: _Parcel) -> None:

@@ -24,6 +24,7 @@ def sqs_service(queues: Queues, base_url: str) -> JsonService:
     api = _SqsApi(queues, base_url)
     actions: dict[str, Action] = {
         "ChangeMessageVisibility": api.change_message_visibility,
+        "ChangeMessageVisibilityBatch": api.change_message_visibility_batch,
         "DeleteMessage": api.delete_message,
         "DeleteMessageBatch": api.delete_message_batch,
         "GetQueueAttributes": api.get_queue_attributes,
@@ -125,16 +126,28 @@ class _SqsApi:
         return self._batch(name, parameters, delete)
 
     async def change_message_visibility(self, parameters: Parameters) -> _Answer:
+        self._change_visibility(_queue(parameters), parameters)
+        return {}
+
+    async def change_message_visibility_batch(self, parameters: Parameters) -> _Answer:
+        name = _queue(parameters)
+
+        def change(entry: Parameters) -> _Answer:
+            self._change_visibility(name, entry)
+            return {}
+
+        return self._batch(name, parameters, change)
+
+    def _change_visibility(self, name: str, parameters: Parameters) -> None:
         seconds = number(parameters, "VisibilityTimeout", 0, _LONGEST_VISIBILITY_SECONDS)
         if seconds is None:
             raise AwsError("MissingParameter", "The request must contain the parameter VisibilityTimeout.")
-        name, receipt = _queue(parameters), text(parameters, "ReceiptHandle")
+        receipt = text(parameters, "ReceiptHandle")
         try:
             self._queues.change_visibility(name, receipt, seconds)
         except StaleReceipt as error:
             reason = f"Value {receipt} for parameter ReceiptHandle is invalid. Reason: {error}."
             raise AwsError("MessageNotInflight", reason) from error
-        return {}
 
     async def get_queue_url(self, parameters: Parameters) -> _Answer:
         name = text(parameters, "QueueName")

@@ -14,6 +14,7 @@ from localcloud.compute.debug_ports import behind, debug_ports
 from localcloud.compute.environment import Databases, Launch, launch_of
 from localcloud.compute.pools import FunctionPool, Throttled
 from localcloud.compute.reload import reload_on_change
+from localcloud.compute.starting import Forks
 from localcloud.gateway.http_api import Gateway
 from localcloud.gateway.open_sockets import OpenSockets
 from localcloud.gateway.socket_connection import Lifetime
@@ -38,11 +39,11 @@ from localcloud.services import components_page
 from localcloud.services.dev_page import PATH as DEV_PATH
 from localcloud.services.dev_page import DevPage
 from localcloud.services.invocation import InvokeResult, UnknownFunction
+from localcloud.services.launches import STRIPE_SECRET, with_keys
 from localcloud.services.mail import PREFIX as MAIL_PREFIX
 from localcloud.services.mail import MailService
 from localcloud.services.mail_page import JSON_PATH, PATH, MailPage
 from localcloud.services.push_service import PREFIX as PUSH_PREFIX
-from localcloud.services.push_service import SECRET as VAPID_SECRET
 from localcloud.services.push_service import PushService
 from localcloud.services.room_page import PATH as ROOMS_PATH
 from localcloud.services.room_page import RoomPage
@@ -52,7 +53,7 @@ from localcloud.services.topics import PREFIX as TOPICS_PREFIX
 from localcloud.services.topics import TopicService
 from localcloud.services.traces import Replayable, Traces
 from localcloud.stack.sockets import PREFIX
-from localcloud.stack.template import Stack, read_stack
+from localcloud.stack.template import FunctionSpec, Stack, read_stack
 from localcloud.storage.s3_service import PREFIX as S3_PREFIX
 from localcloud.storage.s3_service import S3Service
 from localcloud.storage.scanning import Scanner
@@ -61,8 +62,6 @@ from localcloud.stripe.http.service import StripeService
 from localcloud.stripe.pages.control import StripeControl
 
 _DEFAULT_CLIENT = "autodoctor-local"
-MEDIUM = "CONSOLE_MEDIUM"
-STRIPE_SECRET = "STRIPE_SECRET_ARN"  # noqa: S105 - the name of a variable
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,8 @@ class CloudSettings:
     event's first retry (60 s on AWS); it doubles. Without `event_sources` queues are not read: for a second process
     on a data folder, whose server reads them. `longest_redelivery_seconds` bounds how long a message stays hidden
     after its function failed on it, so that nobody has to wait for the queue's visibility time-out. `sockets_url`,
-    also for a second process, is the HTTP origin of the cloud that holds the WebSocket connections.
+    also for a second process, is the HTTP origin of the cloud that holds the WebSocket connections. By `chime_client`,
+    what layers/chime/Makefile makes, the console calls instead of by `local.js`.
     """
 
     template: Path
@@ -94,6 +94,7 @@ class CloudSettings:
     longest_redelivery_seconds: float = math.inf
     sockets: Lifetime = field(default_factory=Lifetime)
     sockets_url: str = ""
+    chime_client: Path | None = None
 
 
 class Cloud:
@@ -105,6 +106,7 @@ class Cloud:
         self._settings = settings
         self._tasks: list[asyncio.Task[None]] = []
         self._pools: dict[str, FunctionPool] = {}
+        self._forks = Forks()
         self._gateway: Gateway | None = None
         self._schedules: Schedules | None = None
         self._messaging: Messaging | None = None
@@ -173,35 +175,25 @@ class Cloud:
             self._in_background("reloading", reload_on_change(self._pools, settings.template, settings.log))
 
     def _function_pools(self, stripe: Mapping[str, str], push: PushService) -> dict[str, FunctionPool]:
-        """The pools of all functions. Their environment contains our port, so we must be listening already.
-
-        Only the functions that the template lets read a secret of Stripe's or of Web Push get its keys.
-        """
+        """The pools of all functions. Their environment contains our port, so we must be listening already."""
         settings = self._settings
         databases = Databases(settings.app_database_url, settings.owner_database_url)
         packages = settings.data_dir.resolve() / "packages"
+        addresses = {item.issuer: self.api_url + ISSUER_PATH for item in self.stack.authorizers.values()}
         meetings = {ENDPOINT: (settings.sockets_url or self.api_url) + CHIME_PREFIX}
-        issuers = {item.issuer: self.api_url + ISSUER_PATH for item in self.stack.authorizers.values()}
-        launches = {
-            name: launch_of(spec, databases, packages, self.api_url).with_addresses(issuers).with_services(meetings)
-            for name, spec in self.stack.functions.items()
-        }
-        for name, spec in self.stack.functions.items():
-            if STRIPE_SECRET in spec.environment:
-                launches[name] = launches[name].with_services(stripe)
-            if VAPID_SECRET in spec.environment:
-                launches[name] = launches[name].with_services(push.environment(spec.environment))
-            if MEDIUM in spec.environment:  # Chime's own client cannot talk to the media server here
-                launches[name] = launches[name].with_services({MEDIUM: "local"})
         ports = debug_ports(self.stack.functions)
-        return {
-            name: FunctionPool(
-                *behind(ports.get(name), spec, launches[name], packages),
-                1 if name in ports else settings.max_processes,
-                self._traces,
+
+        def pool(name: str, spec: FunctionSpec) -> FunctionPool:
+            launch = (
+                launch_of(spec, databases, packages, self.api_url).with_addresses(addresses).with_services(meetings)
             )
-            for name, spec in self.stack.functions.items()
-        }
+            spec, launch = behind(
+                ports.get(name), spec, with_keys(spec, launch, stripe, push, settings.chime_client), packages
+            )
+            processes = 1 if name in ports else settings.max_processes
+            return FunctionPool(spec, launch, processes, self._traces, self._forks)
+
+        return {name: pool(name, spec) for name, spec in self.stack.functions.items()}
 
     def _mail_service(self, gateway: Gateway, messaging: Messaging) -> MailService:
         mail = MailService(self._settings.data_dir, self.stack, messaging.bus.put, self._settings.log)
@@ -259,6 +251,7 @@ class Cloud:
             if after is not None:
                 await after.stop()
         await asyncio.gather(*(pool.stop() for pool in self._pools.values()))
+        await self._forks.close()
 
     async def invoke(self, function: str, payload: object) -> InvokeResult:
         """Run a function, named by logical id, on an event and wait for it. Raises UnknownFunction."""

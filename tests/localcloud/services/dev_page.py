@@ -4,16 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from html import escape
 from itertools import islice
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
 
 from aiohttp import web
 
 from localcloud.host.logline import LogLine
+from localcloud.services import session_lane
 from localcloud.services.traces import CHANGES, Trace, Traces
 
 PATH: Final = "/_dev"
+_SCRIPT: Final = Path(__file__).with_name("live.js")
 _SHOWN: Final = 60
+_SESSIONS: Final = 10
 _KINDS: Final = {
     CHANGES: "Changes",
     "request": "Requests",
@@ -24,16 +28,20 @@ _KINDS: Final = {
     "dead": "Dead letters",
 }
 _POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
 )
 _STYLE: Final = (
-    ":root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}"
-    "body{max-width:75rem;margin:1.5rem auto;padding:0 1rem}form{display:inline}"
-    "nav a,.start a{margin-right:1rem}pre{overflow-x:auto;margin:.4rem 0;font-size:.85rem}"
+    ":root{color-scheme:light dark;background:Canvas;font:15px/1.5 system-ui,sans-serif}"
+    "body{max-width:75rem;margin:1.5rem auto;padding:0 1rem;overflow-wrap:anywhere}form{display:inline}"
+    "nav,.start,.row{display:flex;flex-wrap:wrap;gap:.5rem 1rem}.row{gap:.5rem}"
+    "pre{overflow-x:auto;margin:.4rem 0;font-size:.85rem;overflow-wrap:normal}"
     "details{border:1px solid #8886;border-radius:.5rem;padding:.4rem .7rem;margin:.35rem 0}"
-    "summary{cursor:pointer}summary small{opacity:.75}button{font:inherit;padding:.15rem .7rem}"
+    "summary{cursor:pointer}summary small{opacity:.75}button{font:inherit;padding:.35rem .8rem;"
+    "border:1px solid #888;border-radius:.5rem;background:none;color:inherit;cursor:pointer}"
+    "button:hover,.start a:hover{background:#8882}:focus-visible{outline:3px solid #3b82f6;outline-offset:2px}"
     ".start a{display:inline-block;padding:.5rem 1rem;border:1px solid #8886;border-radius:.5rem;text-decoration:none}"
-    "[aria-current]{font-weight:700}"
+    "[aria-current]{font-weight:700}" + session_lane.STYLE
 )
 
 type Run = Callable[[str], Awaitable[bool]]
@@ -59,10 +67,14 @@ class DevPage:
         """Answer one request for the page or one of its buttons."""
         if request.method == "POST":
             return await self._press(request)
+        if request.path == f"{PATH}/{_SCRIPT.name}":
+            return _with_headers(_SCRIPT.read_text(encoding="utf-8"), "text/javascript")
         if request.path != PATH:
             return web.Response(status=404, text="no such page")
         if "application/json" in request.headers.get("Accept", ""):
             return web.json_response({"traces": [_document(each) for each in self._shown(None)]})
+        if session := request.query.get("session"):
+            return _answer(self._story(session))
         return _answer(self._page(request.query.get("kind")))
 
     async def _press(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -87,7 +99,7 @@ class DevPage:
             f"{label}</a>"
             for name, label in kinds
         )
-        runs = " ".join(_button(f"run/{quote(name)}", f"Run {name} now") for name in self._schedules)
+        runs = "".join(_button(f"run/{quote(name)}", f"Run {_short(name)}") for name in self._schedules)
         traces = "".join(_trace(each) for each in self._shown(kind))
         return (
             '<p class="start"><a href="/">Open the console</a> <a href="/_dev/mail">Mails</a> '
@@ -95,10 +107,22 @@ class DevPage:
             '<a href="/api/docs">The API</a> <a href="/_dev/components">Components</a></p>'
             "<p>Sign in as a customer in one tab, as a mechanic in another and as an admin in a third; "
             "no password is asked.</p>"
-            f"<h2>Schedules</h2><p>{runs}</p>"
-            f"<h2>Recent activity</h2><nav aria-label='Kinds'>{links}<a href='{PATH}'>Refresh</a></nav>"
+            f"{self._sessions()}<h2>Schedules</h2><p>Each runs by itself when it is due. To have one run now:</p>"
+            f'<div class="row">{runs}</div>'
+            f"<h2>Recent activity</h2><nav aria-label='Kinds'>{links}</nav>"
             f"{traces or self._nothing(kind)}"
         )
+
+    def _sessions(self) -> str:
+        """The sessions in which something happened last, with the way to the story of each."""
+        ids = dict.fromkeys(session for trace in self._traces.newest() for session in sorted(trace.sessions()))
+        links = "".join(f"<li>{_link(each)}</li>" for each in islice(ids, _SESSIONS))
+        return f"<h2>Sessions</h2><p>The story of each, in one lane.</p><ul>{links}</ul>" if links else ""
+
+    def _story(self, session: str) -> str:
+        told = session_lane.steps((each for each in self._traces.newest() if each.is_about(session)), session)
+        lane = session_lane.lane(told) if told else "<p>Nothing is known of it any more.</p>"
+        return f"<nav aria-label='Ways'><a href='{PATH}'>All activity</a></nav><h2>Session {escape(session)}</h2>{lane}"
 
     def _nothing(self, kind: str | None) -> str:
         dropped = self._traces.forgotten
@@ -115,10 +139,21 @@ def _trace(trace: Trace) -> str:
     replays = " ".join(
         _button(f"replay/{quote(each.request_id)}", f"Replay {each.function}") for each in trace.invocations
     )
+    stories = "".join(f"<p>{_link(each)}</p>" for each in sorted(trace.sessions()))
     return (
-        f"<details><summary>{escape(_headline(trace.lines))} <small>{about}</small></summary>"
-        f"<pre>{lines}</pre>{replays}</details>"
+        f'<details id="trace-{escape(trace.id)}">'
+        f"<summary>{escape(_headline(trace.lines))} <small>{about}</small></summary>"
+        f'<pre tabindex="0">{lines}</pre>{stories}<div class="row">{replays}</div></details>'
     )
+
+
+def _link(session: str) -> str:
+    return f'<a href="{PATH}?session={quote(session)}">Session {escape(session)}</a>'
+
+
+def _short(schedule: str) -> str:
+    """Its name without that of the application and the stage."""
+    return schedule.split("-", 2)[-1].replace("-", " ")
 
 
 def _headline(lines: list[LogLine]) -> str:
@@ -143,7 +178,12 @@ def _answer(body: str) -> web.Response:
     text = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>AutoDoctor here</title><style>{_STYLE}</style>"
+        f'<script type="module" src="{PATH}/{_SCRIPT.name}"></script>'
         f"<main><h1>AutoDoctor on this machine</h1>{body}</main></html>"
     )
+    return _with_headers(text, "text/html")
+
+
+def _with_headers(text: str, content_type: str) -> web.Response:
     headers = {"Cache-Control": "no-store", "Content-Security-Policy": _POLICY, "Referrer-Policy": "same-origin"}
-    return web.Response(text=text, content_type="text/html", headers=headers)
+    return web.Response(text=text, content_type=content_type, headers=headers)

@@ -9,10 +9,12 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import jwt
 from aiohttp import web
@@ -100,7 +102,7 @@ class PushService:
         if request.method == "GET":
             return web.json_response([_shown(each) for each in self.held(name)])
         status = self._take(name, request.headers, await request.read())
-        self._log(LogLine("push", f"the push service answered {status}"))
+        self._log(LogLine("push", f"the push service answered {status}", session=_about(request.headers)))
         return web.Response(status=status, headers={"Location": f"{self._url}{PREFIX}/messages/{secrets.token_hex(8)}"})
 
     def _take(self, name: str, headers: Mapping[str, str], body: bytes) -> int:
@@ -164,3 +166,10 @@ def _shown(message: HeldMessage) -> dict[str, object]:
 
 def _decoded(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _about(headers: Mapping[str, str]) -> str:
+    """What a message is about: its topic is the id of a session, or of a request in the queue."""
+    with suppress(ValueError):
+        return str(UUID(headers.get("Topic", "")))
+    return ""

@@ -3,6 +3,7 @@
 Each kind of trace has a limit of its own, so that a page's polling pushes out only traces of its kind.
 """
 
+import re
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ KEPT: Final = 150
 """Traces of each kind."""
 
 _LINES: Final = 400
+_SESSION: Final = re.compile(r"/(?:sessions|intakes)/([0-9a-f]{8}-[0-9a-f-]{27})")  # an intake has its session's id
 _STRANDS: Final = 2000
 _INVOCATIONS: Final = 400
 _LARGEST_PAYLOAD_BYTES: Final = 256 * 1024
@@ -51,6 +53,15 @@ class Trace:
             verb, _, path = self.asked.partition(" ")
             return verb != "GET" and path.startswith("/api/")
         return kind is None or any(line.kind == kind for line in self.lines)
+
+    def sessions(self) -> set[str]:
+        """The ids of the sessions that it is about: those of its events, and in the paths of its requests."""
+        named = {line.session for line in self.lines if line.session and line.kind != "push"}
+        return named | {found for line in self.lines if line.kind == "request" for found in _SESSION.findall(line.text)}
+
+    def is_about(self, session: str) -> bool:
+        """Whether it belongs to the story of this session; a push to a browser only says what it is about."""
+        return session in self.sessions() or any(line.session == session for line in self.lines)
 
     def labels(self) -> set[str]:
         """Its labels: it is kept while it is among the newest of any of them. Reads at Stripe give no label."""

@@ -29,6 +29,7 @@ CALLS: Final[Mapping[Name, frozenset[str]]] = {
     ),
     ("autodoctor.events.bus", "_Bus"): frozenset({"events:DescribeEventBus", "events:PutEvents"}),
     ("autodoctor.events.dead_letters.redrive", "_is_sent"): frozenset({"lambda:InvokeFunction"}),
+    ("autodoctor.events.redelivery", "_connection"): frozenset({"sqs:ChangeMessageVisibility"}),
     ("autodoctor.events.feed.push", "_Pool"): frozenset({"execute-api:ManageConnections"}),
     ("autodoctor.events.feed.queue", "_connection"): frozenset({"sqs:SendMessage"}),
     ("autodoctor.files.bucket", "upload_form"): frozenset({"s3:PutObject"}),

@@ -146,6 +146,11 @@ def text(value: Value) -> str:
     return "" if value is None else str(value)
 
 
+def number(value: Value) -> int | None:
+    """Return a whole number, which a template may also write as text; None where there is none."""
+    return None if value is None else int(text(value))
+
+
 def references(value: Value) -> frozenset[str]:
     """Return every parameter, resource and condition that an unresolved value names."""
     return frozenset(_mentions(value))

@@ -15,16 +15,17 @@ from localcloud.stack.cloudformation import (
     Value,
     load,
     mapping,
+    number,
     references,
     sequence,
     text,
 )
 from localcloud.stack.events import EventSource, EventStack, event_source, read_events
+from localcloud.stack.http_api import API_TYPE, Cors, JwtAuthorizer, Route, read_authorizers, read_cors, read_route
 from localcloud.stack.sockets import SocketApi, read_socket_apis
 
 FUNCTION_TYPE = "AWS::Serverless::Function"
 LAYER_TYPE = "AWS::Serverless::LayerVersion"
-API_TYPE = "AWS::Serverless::HttpApi"
 _FUNCTION_PROPERTIES = frozenset(
     {
         "CodeUri",
@@ -40,10 +41,8 @@ _FUNCTION_PROPERTIES = frozenset(
         "Timeout",
     }
 )
-_NO_AUTHORIZER = "NONE"
 _DEFAULT_TIMEOUT_SECONDS = 3
 _DEFAULT_MEMORY_MB = 128
-_INTEGRATION_LIMIT_MS = 30_000
 
 
 @dataclass(frozen=True)
@@ -84,54 +83,6 @@ class FunctionSpec:
     layers: tuple[LayerSpec, ...]
     reserved_concurrency: int | None
     failures: AsyncPolicy
-
-
-@dataclass(frozen=True)
-class Throttle:
-    """A token bucket: requests per second, and the burst."""
-
-    rate: float
-    burst: int
-
-
-@dataclass(frozen=True)
-class Route:
-    """One route of the HTTP API; `authorizer` is None when it is public, `method` may be ANY."""
-
-    method: str
-    path: str
-    function: str
-    authorizer: str | None
-    scopes: tuple[str, ...]
-    timeout_seconds: float
-    throttle: Throttle | None
-
-    @property
-    def key(self) -> str:
-        """The route key in API Gateway's form: `GET /api/x` or `$default`."""
-        return self.path if self.path == "$default" else f"{self.method} {self.path}"
-
-
-@dataclass(frozen=True)
-class JwtAuthorizer:
-    """A JWT authorizer; a token must come from `issuer` for one of `audience`."""
-
-    name: str
-    issuer: str
-    audience: tuple[str, ...]
-    header: str
-
-
-@dataclass(frozen=True)
-class Cors:
-    """The CORS settings of the API."""
-
-    origins: tuple[str, ...]
-    methods: tuple[str, ...]
-    headers: tuple[str, ...]
-    expose: tuple[str, ...]
-    max_age_seconds: int | None
-    credentials: bool
 
 
 @dataclass(frozen=True)
@@ -193,7 +144,7 @@ class _Reader:
                 properties = mapping(event.get("Properties"), name)
                 kind = text(event.get("Type"))
                 if kind == "HttpApi":
-                    routes.append(_route(function, properties, api))
+                    routes.append(read_route(function, properties, api))
                 elif kind in ("Schedule", "ScheduleV2"):
                     schedules.extend(_schedule(f"{function}{name}", function, kind, properties))
                 elif kind == "SQS":
@@ -204,7 +155,7 @@ class _Reader:
         sockets = read_socket_apis(self._resources, self._resolver)
         storage = read_storage(self._resources, self._resolver)
         return Stack(
-            functions, tuple(routes), tuple(schedules), _authorizers(api), _cors(api), events, sockets, storage
+            functions, tuple(routes), tuple(schedules), read_authorizers(api), read_cors(api), events, sockets, storage
         )
 
     def _of_type(self, kind: str) -> list[str]:
@@ -301,10 +252,6 @@ def _log_level(config: Mapping[str, Value]) -> str | None:
     return text(config.get("ApplicationLogLevel", "INFO")) if config.get("LogFormat") == "JSON" else None
 
 
-def _number(value: Value) -> int | None:
-    return None if value is None else int(text(value))
-
-
 def _invoke_policy(properties: Mapping[str, Value]) -> AsyncPolicy:
     config = mapping(properties.get("EventInvokeConfig"), "EventInvokeConfig")
     destinations = mapping(config.get("DestinationConfig"), "DestinationConfig")
@@ -312,67 +259,9 @@ def _invoke_policy(properties: Mapping[str, Value]) -> AsyncPolicy:
     queue = mapping(properties.get("DeadLetterQueue"), "DeadLetterQueue")
     target = failure.get("Destination") or queue.get("TargetArn") or failure.get("Type")
     return AsyncPolicy(
-        retries=_number(config.get("MaximumRetryAttempts")),
-        max_age_seconds=_number(config.get("MaximumEventAgeInSeconds")),
+        retries=number(config.get("MaximumRetryAttempts")),
+        max_age_seconds=number(config.get("MaximumEventAgeInSeconds")),
         dead_letter=text(target) if target else None,
-    )
-
-
-def _route(function: str, event: Mapping[str, Value], api: Mapping[str, Value]) -> Route:
-    auth = mapping(event.get("Auth"), function)
-    default = mapping(api.get("Auth"), API_TYPE).get("DefaultAuthorizer")
-    authorizer = text(auth.get("Authorizer", default)) or _NO_AUTHORIZER
-    path = text(event.get("Path", "$default"))
-    method = text(event.get("Method", "ANY")).upper()
-    method = "ANY" if method == "*" else method
-    milliseconds = event.get("TimeoutInMillis", _INTEGRATION_LIMIT_MS)
-    return Route(
-        method=method,
-        path=path,
-        function=function,
-        authorizer=None if authorizer == _NO_AUTHORIZER else authorizer,
-        scopes=_texts(auth.get("AuthorizationScopes")),
-        timeout_seconds=float(text(milliseconds)) / 1000,
-        throttle=_throttle(api, f"{method} {path}"),
-    )
-
-
-def _throttle(api: Mapping[str, Value], key: str) -> Throttle | None:
-    own = mapping(mapping(api.get("RouteSettings"), "RouteSettings").get(key), key)
-    settings = {**mapping(api.get("DefaultRouteSettings"), "DefaultRouteSettings"), **own}
-    rate, burst = settings.get("ThrottlingRateLimit"), settings.get("ThrottlingBurstLimit")
-    if rate is None or burst is None:
-        return None
-    return Throttle(float(text(rate)), int(text(burst)))
-
-
-def _authorizers(api: Mapping[str, Value]) -> dict[str, JwtAuthorizer]:
-    declared = mapping(mapping(api.get("Auth"), API_TYPE).get("Authorizers"), "Authorizers")
-    found = {}
-    for name, value in declared.items():
-        jwt = mapping(mapping(value, name).get("JwtConfiguration"), name)
-        if not jwt:
-            raise TemplateError(f"authorizer {name}: only JWT authorizers are supported")
-        source = text(mapping(value, name).get("IdentitySource", "$request.header.Authorization"))
-        header = source.removeprefix("$request.header.").lower()
-        found[name] = JwtAuthorizer(name, text(jwt.get("issuer")), _texts(jwt.get("audience")), header)
-    return found
-
-
-def _cors(api: Mapping[str, Value]) -> Cors | None:
-    value = api.get("CorsConfiguration")
-    if not value:
-        return None
-    if value is True:
-        return Cors(("*",), ("*",), ("*",), (), None, credentials=False)
-    cors = mapping(value, "CorsConfiguration")
-    return Cors(
-        origins=_texts(cors.get("AllowOrigins")),
-        methods=_texts(cors.get("AllowMethods")),
-        headers=_texts(cors.get("AllowHeaders")),
-        expose=_texts(cors.get("ExposeHeaders")),
-        max_age_seconds=_number(cors.get("MaxAge")),
-        credentials=text(cors.get("AllowCredentials")) == "true",
     )
 
 
@@ -393,14 +282,9 @@ def _schedule(name: str, function: str, kind: str, event: Mapping[str, Value]) -
             input=None if given is None else text(given),
             source="aws.scheduler" if kind == "ScheduleV2" else "aws.events",
             failures=AsyncPolicy(
-                retries=_number(retry.get("MaximumRetryAttempts")),
-                max_age_seconds=_number(retry.get("MaximumEventAgeInSeconds")),
+                retries=number(retry.get("MaximumRetryAttempts")),
+                max_age_seconds=number(retry.get("MaximumEventAgeInSeconds")),
                 dead_letter=text(target) if target else None,
             ),
         )
     ]
-
-
-def _texts(value: Value) -> tuple[str, ...]:
-    items = value if isinstance(value, list) else [] if value is None else [value]
-    return tuple(text(item) for item in items)

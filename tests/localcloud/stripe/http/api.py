@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from localcloud.host.logline import Log, LogLine
+from localcloud.host.logline import Log, LogLine, session_named
 from localcloud.stripe.http import forms, multipart_form, params, routes
 from localcloud.stripe.http.errors import ApiError, Json
 from localcloud.stripe.http.faults import Fault, Faults
@@ -95,10 +95,9 @@ class Api:
         status = outgoing.stored.status
         if status >= 500:
             headers["Stripe-Should-Retry"] = "false" if incoming.key and status == 500 else "true"
-        self._log(LogLine("stripe", f"{incoming.method} {path}", str(status), None, incoming.request_id))
-        return web.Response(
-            status=status, body=outgoing.stored.body.encode(), headers=headers, content_type="application/json"
-        )
+        about = session_named(body := outgoing.stored.body.encode())
+        self._log(LogLine("stripe", f"{incoming.method} {path}", str(status), None, incoming.request_id, session=about))
+        return web.Response(status=status, body=body, headers=headers, content_type="application/json")
 
     async def _answer(self, incoming: Incoming) -> Outgoing:
         account = self._authenticated(incoming)

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import aiohttp
 
-from localcloud.host.logline import Log, LogLine
+from localcloud.host.logline import Log, LogLine, session_named
 from localcloud.stripe.http.errors import Json
 from localcloud.stripe.http.faults import Faults
 from localcloud.stripe.http.sdk import sdk
@@ -240,7 +240,8 @@ class Webhooks:
         status = await self._post(endpoint, self.payload(found[1]))
         kind = found[1]["type"]
         self._note(delivery_id, row["attempts"] + 1, status)
-        self._log(LogLine("stripe", f"{kind} -> {endpoint.name}", str(status or "no answer"), None, row["event_id"]))
+        line = LogLine("stripe", f"{kind} -> {endpoint.name}", str(status or "no answer"), None, row["event_id"])
+        self._log(replace(line, session=session_named(json.dumps(found[1]["data"]["object"]).encode())))
         return Delivered(row["event_id"], kind, status)
 
     async def _post(self, endpoint: Endpoint, payload: str) -> int:

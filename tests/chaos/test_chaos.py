@@ -1,7 +1,8 @@
 """Webhooks twice, late, shuffled and lost, one call of Stripe's in five failing, functions killed at random.
 
 A seed that fails is played again with `CHAOS_SEED=... uv run pytest -n0 -s tests/chaos/test_chaos.py`, which prints
-the course of the run too. The machine decides which process dies when; the seed decides everything else.
+the course of the run too; the longest run has CHAOS_SESSIONS sessions, where that is set. The machine decides which
+process dies when; the seed decides everything else.
 """
 
 import os
@@ -42,4 +43,4 @@ def test_whatever_fails_the_books_of_five_hundred_sessions_are_equal(database: D
 @pytest.mark.chaos
 def test_whatever_fails_the_books_of_ten_thousand_sessions_are_equal(database: Database, tmp_path: Path) -> None:
     """Many minutes; nothing else should run beside it."""
-    chaos(database, tmp_path, 10_000, lanes=32)
+    chaos(database, tmp_path, int(os.environ.get("CHAOS_SESSIONS", "10000")), lanes=32)

@@ -5,9 +5,7 @@ the answer, and after every death the caller tries again, as customers, Stripe a
 """
 
 import itertools
-import random
-from collections.abc import Callable, Iterator
-from uuid import UUID
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,137 +15,9 @@ from support.chaos.audit import Audit
 from support.chaos.background import come_to_rest
 from support.chaos.chaos_env import running_chaos_env
 from support.chaos.money_driver import MoneyDriver
+from support.chaos.scenarios import CALM, SCENARIOS, Scenario
 
-MOST_STEPS = 60
-
-type Scenario = Callable[[MoneyDriver, UUID], Callable[[int | None], object]]
-"""Sets the scenario up for a new customer, and gives what is done in it, by a process that dies before a step."""
-
-
-def intake_by_card(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    return lambda die: money.ask(customer, "standard", "card", die)
-
-
-def another_page(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.ask(customer, "quick", "card", None)
-    return lambda die: money.ask(customer, "standard", "card", die)
-
-
-def pack(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    return lambda die: money.buy_credits(customer, die)
-
-
-def intake_by_credit(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.have_credits(customer)
-    return lambda die: money.ask(customer, "standard", "credit", die)
-
-
-def news_of_a_payment(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.ask(customer, "standard", "card", None)
-    money.at_page(money.pages[-1], "pay")
-    return lambda die: money.tell(100, CALM, die)
-
-
-def news_of_a_pack(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.buy_credits(customer, None)
-    money.at_page(money.pages[-1], "pay")
-    return lambda die: money.tell(100, CALM, die)
-
-
-def news_of_a_payment_too_many(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.ask(customer, "standard", "card", None)
-    money.ask(customer, "free", "free", None)
-    money.at_page(money.pages[-1], "pay")
-    return lambda die: money.tell(100, CALM, die)
-
-
-def look_up_of_a_payment(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.ask(customer, "standard", "card", None)
-    money.at_page(money.pages[-1], "pay")
-    return lambda die: money.sweep("checkout", die)
-
-
-def end_of_a_session(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.have_credits(customer)
-    money.ask(customer, "standard", "credit", None)
-    return lambda die: money.go_on(customer, money.mechanics[1], "completed", die)
-
-
-def settlement_that_pays(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.whole(customer, money.mechanics[1], "card", "completed", settled=False)
-    return lambda die: money.settle(CALM, die)
-
-
-def settlement_that_returns(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.whole(customer, money.mechanics[1], "credit", "withdrawn", settled=False)
-    return lambda die: money.settle(CALM, die)
-
-
-def payout(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.whole(customer, money.mechanics[1], "card", "completed")
-    return lambda die: money.sweep("payouts", die)
-
-
-def payout_from_the_balance(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    """No charge bounds what is sent for it."""
-    money.whole(customer, money.mechanics[1], "credit", "completed")
-    return lambda die: money.sweep("payouts", die)
-
-
-def refund(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.whole(customer, money.mechanics[1], "card", "withdrawn")
-    return lambda die: money.sweep("payouts", die)
-
-
-def reversal(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.whole(customer, money.mechanics[1], "card", "completed")
-    money.sweep("payouts", None)
-    money.take_back(money.pages[-1], "dispute lost")
-    money.tell(100, CALM, None)
-    return lambda die: money.sweep("payouts", die)
-
-
-def news_of_a_lost_dispute(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.whole(customer, money.mechanics[1], "card", "completed")
-    money.take_back(money.pages[-1], "dispute lost")
-    return lambda die: money.tell(100, CALM, die)
-
-
-def approval_of_a_quote(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
-    money.whole(customer, money.mechanics[1], "card", "completed")
-    (row,) = money.env.by_hand(
-        "SELECT s.id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE c.user_id = %s", customer
-    )
-    quote_id = money.env.quoted(row["id"], money.mechanics[1], 10_000)
-    return lambda die: money.env.approve(quote_id, customer, die)
-
-
-def onboarding(money: MoneyDriver, _customer: UUID) -> Callable[[int | None], object]:
-    return money.env.new_mechanic
-
-
-CALM = random.Random(0)
-SCENARIOS: dict[Scenario, int] = {
-    intake_by_card: 5,
-    another_page: 7,
-    pack: 4,
-    intake_by_credit: 2,
-    news_of_a_payment: 7,
-    news_of_a_pack: 7,
-    news_of_a_payment_too_many: 7,
-    look_up_of_a_payment: 7,
-    end_of_a_session: 2,
-    settlement_that_pays: 5,
-    settlement_that_returns: 5,
-    payout: 10,
-    payout_from_the_balance: 8,
-    refund: 10,
-    reversal: 10,
-    news_of_a_lost_dispute: 7,
-    approval_of_a_quote: 2,
-    onboarding: 6,
-}
-"""Each with how many steps it has at least: were they not counted, nothing would die."""
+MOST_STEPS = 120
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +32,7 @@ def money(
     ):
         money = MoneyDriver(env)
         money.open()
-        money.tell(100, CALM, None)
+        money.tell(10_000, CALM, None)
         yield money
 
 
@@ -173,7 +43,7 @@ def test_a_death_before_any_step_changes_nothing_in_the_end(money: MoneyDriver, 
         assert step < MOST_STEPS
         customer = new_id()
         money.customers.append(customer)
-        money.tell(100, CALM, None)
+        money.tell(10_000, CALM, None)
         act = scenario(money, customer)
         before = money.env.pool.dropped
         act(step)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final, LiteralString
+from uuid import UUID
 
 import stripe
 
@@ -20,13 +21,25 @@ from support.chaos.chaos_env import ChaosEnv
 from support.invariants.sessions import violations
 
 ESCALATION_BP: Final = 500
+# An extension is an intake of its own: it was completed if its talk was, and went on into its minutes.
 _INTAKES: Final[LiteralString] = """
-SELECT i.id, i.funding, i.price_cents, i.mechanic_share_bp, i.mechanic_fixed_pay_cents, i.referral_bp,
-       s.status, s.mechanic_id, i.referrer_id, coalesce(c.status, 'none') AS checkout,
-       c.stripe_payment_intent_id AS intent,
+SELECT i.id, i.funding, i.price_cents, i.credits, i.mechanic_share_bp, i.mechanic_fixed_pay_cents, i.referral_bp,
+       x.id IS NOT NULL AS is_extension, s.mechanic_id, i.referrer_id, coalesce(c.status, 'none') AS checkout,
+       CASE WHEN x.id IS NULL OR x.status <> 'running' AND i.funding = 'credit' THEN s.status
+            WHEN x.status = 'running' AND s.status = 'completed' AND s.ended_at >= s.started_at
+                   + make_interval(mins => x.starts_after, secs => s.min_billable_seconds) THEN 'completed'
+            WHEN s.ended_at IS NOT NULL THEN 'cancelled' END AS status,
+       c.stripe_payment_intent_id AS intent, coalesce(x.session_id, i.id) AS session_id,
+       d.cents AS back_cents, d.credits AS back_credits,
        (SELECT q.amount_cents FROM quotes q WHERE q.session_id = i.id AND q.status = 'approved') AS quote_cents,
-       (SELECT jsonb_object_agg(p.kind, p.id) FROM payouts p WHERE p.session_id = i.id) AS payouts
-  FROM intakes i LEFT JOIN sessions s ON s.id = i.id LEFT JOIN checkouts c ON c.intake_id = i.id
+       (SELECT jsonb_object_agg(p.kind, p.id) FROM payouts p WHERE p.intake_id = i.id) AS payouts
+  FROM intakes i LEFT JOIN session_extensions x ON x.id = i.id
+  LEFT JOIN sessions s ON s.id = coalesce(x.session_id, i.id)
+  LEFT JOIN checkouts c ON c.intake_id = i.id LEFT JOIN contest_parts d ON d.intake_id = i.id
+"""
+_CONTESTS: Final[LiteralString] = "SELECT session_id, outcome, refund_cents, refund_credits FROM contests"
+_EVIDENCE: Final[LiteralString] = """
+SELECT dispute_id, state, sends, texts, staged_version IS NOT DISTINCT FROM version AS is_staged FROM dispute_evidence
 """
 _ACCOUNTS: Final[LiteralString] = """
 SELECT account, currency, sum(amount)::bigint AS balance
@@ -43,8 +56,7 @@ SELECT CASE split_part(key, ':', 1) WHEN 'session' THEN 'charges' WHEN 'pack' TH
   FROM ledger_transfer WHERE 'stripe' IN (debit_account, credit_account) GROUP BY flow
 """
 _CREDITS: Final[LiteralString] = """
-SELECT (SELECT coalesce(sum(i.credits), 0)::bigint FROM sessions s JOIN intakes i ON i.id = s.id
-         WHERE s.status = 'completed' AND i.funding = 'credit') AS spent,
+SELECT (SELECT coalesce(sum(refund_credits), 0)::bigint FROM contests) AS contested,
        (SELECT coalesce(sum(credits), 0)::bigint FROM checkouts WHERE kind = 'pack' AND status = 'paid') AS bought,
        (SELECT coalesce(sum(amount), 0)::bigint FROM ledger_transfer WHERE kind = 'credit_withdrawal') AS withdrawn
 """
@@ -77,6 +89,8 @@ class Audit:
     def __init__(self, env: ChaosEnv) -> None:
         self._world = env
         self.coverage = Counter[str]()
+        self._spent = 0
+        self._by_us = defaultdict[UUID, list[tuple[Payment, Row]]](list)
         self._transfers = env.stripe.objects("transfer")
         self._payments = _payments(env)
         self._accounts = {
@@ -90,6 +104,8 @@ class Audit:
             *violations(self._world.world.owner),
             *self._world.stripe.ask("imbalances"),
             *self._sessions(),
+            *self._contests(),
+            *self._evidence(),
             *self._books(),
             *self._ends(),
             *self._credits(),
@@ -103,11 +119,14 @@ class Audit:
         for each in self._transfers:
             by_payout[each["transfer_group"]].append(each)
         for intake in self._world.by_hand(_INTAKES):
-            self.coverage[f"{intake['funding']} {intake['status'] or intake['checkout']}"] += 1
+            kind = "extension " if intake["is_extension"] else ""
+            self.coverage[f"{kind}{intake['funding']} {intake['status'] or intake['checkout']}"] += 1
+            self._spent += intake["credits"] * (intake["funding"] == "credit" and intake["status"] == "completed")
             self.coverage.update(f"sent as {kind}" for kind in intake["payouts"] or {})
             payouts: dict[str, str] = intake["payouts"] or {}
             sent = {kind: by_payout.pop(payout_id, []) for kind, payout_id in payouts.items()}
             payment = self._payments.get(intake["intent"] or "", Payment())
+            self._by_us[intake["session_id"]].append((payment, intake))
             yield from self._judged(intake, payment, {kind: made for kind, made in sent.items() if made})
         yield from (f"transfers of nobody's payout: {each}" for each in by_payout.values())
 
@@ -119,12 +138,13 @@ class Audit:
             yield f"{who}: {payment.came} came, {paid} was paid"
         if not completed and payment.gone != paid:
             yield f"{who}: {payment} went back, not {paid}"
-        if completed and payment.by_us:
-            yield f"{who}: we refunded {payment.by_us}"
+        part = (intake["back_cents"] or 0) if completed else payment.came
+        if (completed and sum(payment.by_us) > part) or (not payment.touched and sum(payment.by_us) != part):
+            yield f"{who}: we refunded {payment.by_us}, to go back are {part}"
         if len(payment.by_us) > 1 or payment.gone > payment.came:
             yield f"{who}: {payment}"
         made = {kind: [(each["amount"], each["destination"]) for each in all_] for kind, all_ in sent.items()}
-        if not payment.touched and made != owed:
+        if not payment.touched and made not in (owed, self._reduced(intake, owed)):
             yield f"{who}: sent {made}, not {owed}"
         if payment.touched:
             self.coverage[f"{intake['funding']} {intake['status'] or intake['checkout']} and then touched"] += 1
@@ -140,13 +160,49 @@ class Audit:
         if intake["funding"] != "free":
             earned = _share(intake["price_cents"], intake["mechanic_share_bp"])
         mechanic = self._accounts[intake["mechanic_id"]]
-        owed = {"session": [(earned, mechanic)]}
+        owed = {"extension" if intake["is_extension"] else "session": [(earned, mechanic)]}
         if intake["referrer_id"] is not None and intake["funding"] != "free":
             referral = min(_share(intake["price_cents"], intake["referral_bp"]), intake["price_cents"] - earned)
             owed["referral"] = [(referral, self._accounts[intake["referrer_id"]])]
         if intake["quote_cents"] is not None and (fee := _share(intake["quote_cents"], ESCALATION_BP)):
             owed["escalation"] = [(fee, mechanic)]
         return owed
+
+    def _reduced(self, intake: Row, owed: dict[str, list[tuple[int, str]]]) -> dict[str, list[tuple[int, str]]]:
+        """The same where a contest took the mechanic's part back before it was sent; else that part is a debt."""
+        back = intake["back_cents"] or 0
+        if intake["back_credits"]:
+            back = _part(intake["price_cents"], intake["back_credits"], intake["credits"])
+        made: dict[str, list[tuple[int, str]]] = {}
+        for kind, ((cents, account), *_) in owed.items():
+            own = kind in ("session", "extension") and back > 0
+            left = cents - _part(cents, back, intake["price_cents"]) if own else cents
+            made |= {kind: [(left, account)]} if left else {}
+        return made
+
+    def _contests(self) -> Iterator[str]:
+        """What we gave back of a contested session, over all its payments, is what was decided."""
+        for contest in self._world.by_hand(_CONTESTS):
+            self.coverage[f"contested: {contest['outcome']}"] += 1
+            paid = [each for each in self._by_us[contest["session_id"]] if each[1]["status"] == "completed"]
+            back = sum(sum(payment.by_us) for payment, _ in paid)
+            credits_ = sum(intake["back_credits"] or 0 for _, intake in paid)
+            if credits_ != (contest["refund_credits"] or 0):
+                yield f"contest of {contest['session_id']}: {credits_} credits back, decided {contest}"
+            if not any(payment.touched for payment, _ in paid) and back != (contest["refund_cents"] or 0):
+                yield f"contest of {contest['session_id']}: {back} cents back, decided {contest}"
+
+    def _evidence(self) -> Iterator[str]:
+        """What is staged of a dispute is at Stripe, word for word, and nobody has sent it."""
+        theirs = {each["id"]: each for each in self._world.stripe.objects("dispute")}
+        for row in self._world.by_hand(_EVIDENCE):
+            self.coverage[f"evidence {row['state']}{', staged' if row['is_staged'] else ''}"] += 1
+            dispute = theirs[row["dispute_id"]]
+            texts = {field: dispute["evidence"].get(field) for field in row["texts"]}
+            if row["is_staged"] and texts != row["texts"]:
+                yield f"evidence of {row['dispute_id']}: {texts} at Stripe, {row['texts']} is ours"
+            if dispute["evidence_details"]["submission_count"] or row["sends"]:
+                yield f"evidence of {row['dispute_id']} was sent"
 
     def _books(self) -> Iterator[str]:
         """The ledger's movements at Stripe against Stripe's own, and what is there in the end."""
@@ -170,11 +226,12 @@ class Audit:
         yield from (f"{currency} sums to {balance}" for currency, balance in sums.items() if balance)
 
     def _credits(self) -> Iterator[str]:
-        """Nobody is below zero, and every credit is with its customer, withdrawn, or spent on a completed session."""
+        """Nobody is below zero; each credit is with its customer, withdrawn, or spent on what was held and kept."""
         below = [each for each, balance in self._ledger.items() if each[1] == "credit" and balance < 0]
         yield from (f"{each} is below zero" for each in below if each[0] != "credits_issued")
         (row,) = self._world.by_hand(_CREDITS)
-        yield from _unequal("credits spent", self._ledger.get(("credits_spent", "credit"), 0), row["spent"])
+        spent = self._ledger.get(("credits_spent", "credit"), 0)
+        yield from _unequal("credits spent", spent, self._spent - row["contested"])
         issued = -self._ledger.get(("credits_issued", "credit"), 0)
         yield from _unequal("credits issued", issued, row["bought"] - row["withdrawn"])
 
@@ -221,7 +278,11 @@ def _payments(env: ChaosEnv) -> dict[str, Payment]:
 
 def _share(cents: int, basis_points: int) -> int:
     """Half to even, worked out in another way than domain.money does."""
-    return int((Decimal(cents * basis_points) / 10_000).quantize(Decimal(1), ROUND_HALF_EVEN))
+    return _part(cents, basis_points, 10_000)
+
+
+def _part(cents: int, part: int, of: int) -> int:
+    return int((Decimal(cents * part) / of).quantize(Decimal(1), ROUND_HALF_EVEN))
 
 
 def _unequal(what: str, ours: Any, theirs: Any) -> Iterator[str]:  # noqa: ANN401 (cents or credits)

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,12 +70,41 @@ UPDATE sessions SET created_at = created_at - interval '3 hours', accepted_at = 
                     released_at = released_at - interval '3 hours'
  WHERE id = %s
 """
+_OF_SESSION: Final[LiteralString] = """
+SELECT set_config('chaos.session', %s, true), set_config('chaos.seconds', %s, true)
+"""
+_LASTED: Final[LiteralString] = """
+DO $$
+DECLARE
+  older record;
+BEGIN
+  FOR older IN
+    SELECT c.table_name AS name, CASE c.table_name WHEN 'sessions' THEN 'id' ELSE 'session_id' END AS key,
+           string_agg(format('%1$I = %1$I - make_interval(secs => current_setting(''chaos.seconds'')::integer)',
+                             c.column_name), ', ') AS sets
+      FROM information_schema.columns c JOIN information_schema.tables USING (table_schema, table_name)
+     WHERE c.table_schema = 'public' AND table_type = 'BASE TABLE' AND c.data_type = 'timestamp with time zone'
+       AND c.is_generated = 'NEVER'
+       AND c.table_name IN ('sessions', 'session_assignments', 'session_assignment_events', 'session_events',
+                            'session_extensions', 'session_messages', 'session_participants', 'session_presence')
+     GROUP BY c.table_name ORDER BY c.table_name DESC
+  LOOP
+    EXECUTE format('UPDATE %I SET %s WHERE %I = current_setting(''chaos.session'')::uuid',
+                   older.name, older.sets, older.key);
+  END LOOP;
+END
+$$
+"""
 _NOBODY_IS_AT_WORK: Final[tuple[LiteralString, ...]] = (
     "UPDATE stripe_jobs SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'held', 'sending')",
 )
 _DAYS_PASS: Final[tuple[LiteralString, ...]] = (
     "UPDATE stripe_jobs SET keyed_at = keyed_at - make_interval(secs => %s)",
     "UPDATE mechanic_accounts SET keyed_at = keyed_at - make_interval(secs => %s)",
+    """
+UPDATE checkouts SET created_at = created_at - make_interval(secs => %s)
+ WHERE status = 'open' AND stripe_session_id IS NULL  -- whose page was never made, and nobody asks any more
+""",
 )
 _GIVEN_UP: Final[tuple[LiteralString, ...]] = (
     "SELECT count(*) FROM (SELECT retry_stripe_job(id) FROM stripe_jobs WHERE state = 'failed') AS again",
@@ -85,6 +114,9 @@ SELECT coalesce(c.intake_id, c.id) AS id, c.status, c.stripe_payment_intent_id A
   FROM checkouts c LEFT JOIN sessions s ON s.id = c.intake_id
  WHERE c.status NOT IN ('open', 'processing') AND (c.id = ANY (%s) OR c.intake_id = ANY (%s))
 """
+
+
+type Rewire = Callable[[dict[str, str]], dict[str, str]]
 
 
 class Abandoned(Exception):
@@ -147,6 +179,12 @@ class ChaosEnv:
         """Let a session have been there for hours, so that the next sweep lets it expire."""
         self.by_hand(_THREE_HOURS_LATER, session_id)
 
+    def let_talk_last(self, session_id: UUID, seconds: int) -> None:
+        """Make everything that is recorded of a session so much older, and nothing else."""
+        with self._lock, self.hand.transaction():
+            self.hand.execute(_OF_SESSION, (str(session_id), str(seconds)))
+            self.hand.execute(_LASTED)
+
     def new_mechanic(self, die_before: int | None = None) -> Mechanic:
         """A mechanic who began onboarding, and did not finish it; the first call's process may die."""
         mechanic, route = self.world.mechanic(), "POST /api/mechanic/onboarding"
@@ -200,7 +238,7 @@ class ChaosEnv:
         )
         assert (status, approved.get("status")) == (200, "approved"), approved
 
-    def paid_for(self, subject: UUID, within_seconds: float = 120.0) -> Row:
+    def paid_for(self, subject: UUID, within_seconds: float = 900.0) -> Row:
         """Wait until a checkout (by its intake, or a pack's by its id) has come to its end, and return it.
 
         Raises TimeoutError.
@@ -228,8 +266,13 @@ class ChaosEnv:
 
 
 @contextmanager
-def running_chaos_env(database: Database, folder: Path, seed: int, processes: int = PROCESSES) -> Iterator[ChaosEnv]:
-    """Run all of it on a migrated database; logs and the stand-in's books are in the folder."""
+def running_chaos_env(
+    database: Database, folder: Path, seed: int, processes: int = PROCESSES, *, rewire: Rewire = dict
+) -> Iterator[ChaosEnv]:
+    """Run all of it on a migrated database; logs and the stand-in's books are in the folder.
+
+    `rewire` gives the functions another environment, such as one whose addresses are those of proxies.
+    """
     with (
         closing(World(database)) as world,
         psycopg.connect(database.superuser_url, autocommit=True, row_factory=dict_row) as hand,
@@ -238,7 +281,7 @@ def running_chaos_env(database: Database, folder: Path, seed: int, processes: in
         hand.execute("SET session_replication_role = replica")
         for statement in _SETTINGS:
             world.owner.execute(statement)
-        environment = {**stripe.ask("environment"), **_environment(database.app_url)}
+        environment = rewire({**stripe.ask("environment"), **_environment(database.app_url)})
         with running_functions(environment, processes, seed, folder / "functions.log") as pool:
             for endpoint in ("platform", "connect"):
                 stripe.ask("configure_endpoint", endpoint=endpoint, url=f"{pool.url}/stripe/{endpoint}")
@@ -260,4 +303,5 @@ def _environment(app_url: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://127.0.0.1:1",  # nobody listens: events go by the relay of the test
+        "AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:1",  # and what failed comes again by it too
     }

@@ -34,7 +34,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 FUNCTIONS: Final = Path(__file__).parents[3] / "functions"
 NAMES: Final = (
     *("accept", "checkout", "connect", "end_session", "expire_orphans", "intake", "payouts", "presence", "settle"),
-    *("quotes", "stripe_webhook"),
+    *("admin", "quotes", "stripe_webhook", "waiver"),
 )
 WEBHOOKS: Final = {
     "/stripe/platform": "POST /api/stripe/webhook",

@@ -5,9 +5,10 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
+from autodoctor.db import Row
 from autodoctor.ids import new_id
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from localcloud.stripe.state.webhooks import EVENTS
@@ -19,6 +20,12 @@ from support.chaos.stand_in import RemoteRefused
 from support.world import Mechanic
 
 WANTED = tuple(itertools.chain.from_iterable(EVENTS.values()))
+_SESSION: Final[LiteralString] = """
+SELECT s.id, s.status, s.current_assignment_id, m.user_id AS mechanic_user
+  FROM sessions s JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id
+ WHERE c.user_id = %s AND s.ended_at IS NULL
+"""
+_BUSY: Final[LiteralString] = "SELECT id FROM sessions WHERE mechanic_id = %s AND ended_at IS NULL"
 
 
 @dataclass
@@ -63,7 +70,7 @@ class MoneyDriver:
             die_before=die_before,
         )
         if status == 202:
-            self._opened(answer)
+            self.opened(answer)
         return status
 
     def whole(self, customer: UUID, mechanic: Mechanic, way: str, ending: str, *, settled: bool = True) -> None:
@@ -94,9 +101,10 @@ class MoneyDriver:
             die_before=die_before,
         )
         assert status == 202, answer
-        self._opened(answer)
+        self.opened(answer)
 
-    def _opened(self, answer: Document) -> None:
+    def opened(self, answer: Document) -> None:
+        """Remember the page that an answer leads to."""
         page = str(answer["checkoutUrl"]).rpartition("/")[2]
         if page not in self.pages:
             self.pages.append(page)
@@ -111,33 +119,47 @@ class MoneyDriver:
 
     def go_on(self, customer: UUID, mechanic: Mechanic, ending: str, die_before: int | None) -> None:
         """Bring the customer's session to an end, if they have one; the process dies in the last call."""
-        session = self._session(customer)
+        session = self.session_of(customer)
         if session is None:
             return
+        mechanic_user = session["mechanic_user"] or mechanic.user_id
         path = {"sessionId": str(session["id"])}
         if ending == "expired":
             self.env.outlive(session["id"])
             self.sweep("expire_orphans", die_before)
             return
         if ending != "withdrawn" and session["status"] == "pending":
-            self._do(
-                "accept",
-                "POST /api/mechanic/assignments/{assignmentId}/accept",
-                mechanic.user_id,
-                {"assignmentId": str(session["current_assignment_id"])},
-            )
+            if self._is_busy(mechanic):
+                return
+            self._accept(session, mechanic)
         if ending == "completed":
-            for who in (customer, mechanic.user_id):
-                self._do("presence", "POST /api/sessions/{sessionId}/join", who, path)
+            self._meet(path, customer, mechanic_user)
         self._do("end_session", "POST /api/sessions/{sessionId}/end", customer, path, die_before)
 
-    def _session(self, customer: UUID) -> dict[str, Any] | None:
-        found = self.env.by_hand(
-            "SELECT s.id, s.status, s.current_assignment_id FROM sessions s JOIN customers c ON c.id = s.customer_id"
-            " WHERE c.user_id = %s AND s.ended_at IS NULL",
-            customer,
-        )
+    def begin_talk(self, customer: UUID, mechanic: Mechanic) -> None:
+        """Have the customer's session go live with a mechanic, if they have one, and the mechanic has none."""
+        session = self.session_of(customer)
+        if session is not None and session["status"] == "pending" and not self._is_busy(mechanic):
+            self._accept(session, mechanic)
+            self._meet({"sessionId": str(session["id"])}, customer, mechanic.user_id)
+
+    def session_of(self, customer: UUID) -> Row | None:
+        """The customer's active session, with its mechanic's user."""
+        found = self.env.by_hand(_SESSION, customer)
         return found[0] if found else None
+
+    def _is_busy(self, mechanic: Mechanic) -> bool:
+        return bool(
+            self.env.by_hand("SELECT id FROM sessions WHERE mechanic_id = %s AND ended_at IS NULL", mechanic.id)
+        )
+
+    def _accept(self, session: Row, mechanic: Mechanic) -> None:
+        path = {"assignmentId": str(session["current_assignment_id"])}
+        self._do("accept", "POST /api/mechanic/assignments/{assignmentId}/accept", mechanic.user_id, path)
+
+    def _meet(self, path: dict[str, str], *both: UUID) -> None:
+        for who in both:
+            self._do("presence", "POST /api/sessions/{sessionId}/join", who, path)
 
     def _do(self, name: str, route: str, who: UUID, path: dict[str, str], die_before: int | None = None) -> None:
         group = "customers" if who in self.customers else "mechanics"

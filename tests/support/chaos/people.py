@@ -10,6 +10,8 @@ from uuid import UUID
 from autodoctor.ids import new_id
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from support.chaos.chaos_env import MIN_BILLABLE_SECONDS, Abandoned, ChaosEnv
+from support.chaos.contests import contest
+from support.chaos.minutes import Talk
 from support.chaos.stand_in import RemoteRefused
 from support.world import Mechanic
 
@@ -28,8 +30,16 @@ AFTERWARDS: Final = {
 }
 REFERRED: Final = 0.25
 ESCALATED: Final = 0.1
+EXTENDED: Final = 0.25
+CONTESTED: Final = 0.2
 CUSTOMERS_EACH: Final = 5
 _PAUSE: Final = 0.2
+_PATIENCE_SECONDS: Final = 300.0
+"""The longest that a customer is refused an intake because of their last one."""
+_SPENDABLE: Final = "SELECT balance - frozen_credits(user_id) AS credits FROM credit_balances WHERE user_id = %s"
+MOST_CREDITS: Final = 5
+"""What the dearest plan costs."""
+
 _COME_AGAIN: Final = frozenset({"payment-processing", "active-session-exists"})
 
 
@@ -83,7 +93,7 @@ class Lane:
             created = self._created(self._intake(customer, told.plan, told.funding))
         if created is not None:
             self._consult(customer, created, told.ending)
-        if self.payments:
+        while self.payments:
             self._regret(self.payments.pop(), told.afterwards)
 
     def _intake(self, customer: UUID, plan: str, pay_with: str) -> dict[str, Any]:
@@ -91,6 +101,7 @@ class Lane:
         if self.chance.random() < REFERRED:
             body["referralCode"] = self.chance.choice(self.env.codes)
         key = {"idempotency-key": str(new_id())}
+        patient_until = time.monotonic() + _PATIENCE_SECONDS
         while True:
             status, answer = self.env.pool.call(
                 "intake", "POST /api/intake/start", customer, "customers", body=body, headers=key
@@ -100,7 +111,7 @@ class Lane:
             slug = str(answer["type"]).rpartition("/")[2]
             if slug == "insufficient-credits":
                 self._have_credits(customer)
-            elif slug not in _COME_AGAIN:
+            elif slug not in _COME_AGAIN or time.monotonic() > patient_until:
                 raise Unexpected(f"intake: {status} {answer}")
             if self.env.trouble:
                 raise Abandoned
@@ -142,9 +153,9 @@ class Lane:
         self.env.stripe.ask("pay", session_id=page, choice=choice)
 
     def _have_credits(self, customer: UUID) -> None:
-        """Buy a pack where there are too few for any plan."""
-        balance = self.env.by_hand("SELECT balance FROM credit_balances WHERE user_id = %s", customer)
-        if balance and balance[0]["balance"] >= 5:
+        """Buy a pack where too few for any plan can be spent: the bank may be asking about what paid for the others."""
+        found = self.env.by_hand(_SPENDABLE, customer)
+        if found and found[0]["credits"] >= MOST_CREDITS:
             return
         body = {"pack": self.chance.choice(("five", "ten", "twenty"))}
         status, offered = self.env.pool.call(
@@ -185,11 +196,24 @@ class Lane:
                 self._do("presence", "POST /api/sessions/{sessionId}/join", who, path)
         if ending == "completed":
             time.sleep(MIN_BILLABLE_SECONDS + 0.05)
+            while self.chance.random() < EXTENDED:
+                self._extend(customer, session_id)
         ender = customer if ending == "withdrawn" else self.chance.choice((customer, self.mechanic.user_id))
         for _ in range(self.chance.choice((1, 1, 2))):
             self._do("end_session", "POST /api/sessions/{sessionId}/end", ender, path)
         if ending == "completed" and self.chance.random() < ESCALATED:
             self._escalate(customer, session_id)
+        if ending == "completed" and self.chance.random() < CONTESTED:
+            contest(self.env, session_id, customer, self.chance)
+
+    def _extend(self, customer: UUID, session_id: UUID) -> None:
+        """Minutes more, whatever paid for the session."""
+        pay_with = self.chance.choice(("card", "credit"))
+        if pay_with == "credit":
+            self._have_credits(customer)
+        intent = Talk(self.env, session_id, customer, self.mechanic, self.chance).extend(pay_with)
+        if intent is not None:
+            self.payments.append(intent)
 
     def _escalate(self, customer: UUID, session_id: UUID) -> None:
         """The car needs a workshop, whose quote the customer approves, perhaps twice."""

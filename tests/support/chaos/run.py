@@ -78,6 +78,7 @@ def play(env: ChaosEnv, sessions: int, kill_every: float, lanes: int = LANES) ->
 
 
 def _all_play(env: ChaosEnv, people: list[Lane], sessions: int) -> None:
+    began = time.monotonic()
     numbers = iter(range(sessions))
     turn = threading.Lock()
 
@@ -88,6 +89,8 @@ def _all_play(env: ChaosEnv, people: list[Lane], sessions: int) -> None:
                     number = next(numbers, None)
                 if number is None:
                     return
+                if number and number % 500 == 0:
+                    print(f"{number} of {sessions} sessions begun after {time.monotonic() - began:.0f} s", flush=True)
                 lane.play(script(env.seed, number))
         except Abandoned:
             return

@@ -6,6 +6,8 @@ import pytest
 
 from localcloud.database.postgres import PostgresServer
 from support.events.pipeline import Pipeline, running_pipeline
+from support.events.scripted_sockets import Sockets, scripted_sockets
+from support.wire import Wire
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +29,10 @@ def pipeline(running: Pipeline) -> Iterator[Pipeline]:
     yield running
     running.repair()
     running.forgive()
+
+
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Sockets, Wire]]:
+    """Connections at the end of a wire."""
+    with scripted_sockets(monkeypatch) as both:
+        yield both

@@ -88,7 +88,7 @@ def give_up(pipeline: Pipeline, queue: str) -> None:
         assert time.monotonic() < deadline, held
         eventually(lambda: pipeline.account.cloud.depth(queue).visible == 0, within=1)
         time.sleep(0.3)
-        let_queues_wait(pipeline.data_dir)
+        let_queues_wait(pipeline.data_dir, tries=20)
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)

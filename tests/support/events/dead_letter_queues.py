@@ -23,13 +23,18 @@ class DeadLetterQueues:
 
     def names(self) -> set[str]:
         """The names of all queues, as in the template."""
-        return {url.rpartition("/")[2].removesuffix(".fifo") for url in self._sqs.list_queues()["QueueUrls"]}
+        return {self._name(url) for url in self._sqs.list_queues()["QueueUrls"]}
+
+    @staticmethod
+    def _name(url: str) -> str:
+        return str(url.rpartition("/")[2].removesuffix(".fifo"))
 
     def put(self, queue: str, body: str, **attributes: str) -> None:
         """Send a message with attributes."""
-        url = self._sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        (url,) = [each for each in self._sqs.list_queues()["QueueUrls"] if self._name(each) == queue]
+        grouped = {"MessageGroupId": "test"} if url.endswith(".fifo") else {}
         own = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
-        self._sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=own)
+        self._sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=own, **grouped)
 
     def undelivered(self, body: str, target: str) -> None:
         """Leave what EventBridge leaves where a rule could not deliver an event to a queue."""

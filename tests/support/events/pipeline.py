@@ -35,7 +35,7 @@ _NOTICED_SECONDS = 0.1
 NOTIFIED: LiteralString = """
 SELECT s.id, (SELECT count(*) FROM notifications n WHERE n.session_id = s.id) AS told,
        (SELECT count(*) FROM session_events e
-         WHERE e.session_id = s.id AND e.type = 'transition'
+         WHERE e.session_id = s.id
            AND (e.from_status IS NULL OR e.to_status IN ('waiting', 'completed', 'cancelled', 'expired'))) AS due
   FROM sessions s
 """
@@ -76,10 +76,13 @@ def waiting_messages(data_dir: Path) -> dict[str, int]:
     return {**held, **({"bus": deliveries} if deliveries else {})}
 
 
-def let_queues_wait(data_dir: Path) -> None:
-    """Let as much time pass as a message that was not handled waits for its next delivery."""
+def let_queues_wait(data_dir: Path, tries: int = 0) -> None:
+    """Let as much time pass as a message that was not handled waits for its next delivery, or for so many more."""
     with closing(sqlite3.connect(data_dir / FILE, timeout=10)) as file:
-        file.execute("UPDATE message SET visible_at = ? WHERE visible_at > ?", (time.time(), time.time()))
+        file.execute(
+            "UPDATE message SET visible_at = ?, receive_count = receive_count + ? WHERE visible_at > ?",
+            (time.time(), tries, time.time()),
+        )
         file.execute("UPDATE delivery SET due_at = ? WHERE due_at > ?", (time.time(), time.time()))
         file.commit()
 

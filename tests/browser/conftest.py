@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from support.account import Account
 from support.account_settings import AccountSettings
+from support.browser.accessible import Walk, Walks, axe
+from support.browser.console import signed_in
 from support.browser.site import running_site
 from support.browser.window import PATIENCE_MS, QUIET, SCREENSHOTS, Camera, Troubles, Windows
 
@@ -85,3 +88,22 @@ def site() -> Iterator[str]:
 def account_settings(site: str) -> AccountSettings:
     """Have the account's mails and payments lead to that site."""
     return AccountSettings(parameters={"SessionBaseUrl": site})
+
+
+@pytest.fixture(scope="session")
+def script(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Get axe-core."""
+    return axe(tmp_path_factory.mktemp("axe"))
+
+
+@pytest.fixture
+def walks(account: Account, windows: Windows, script: str) -> Walks:
+    """Start a walk as somebody of the roster, or as nobody."""
+
+    def walk(name: str | None) -> Walk:
+        page = windows.open()
+        if name:
+            signed_in(account, page, name)
+        return Walk(page, account.cloud.api_url if name is None else f"{account.cloud.api_url}/console/", script)
+
+    return walk

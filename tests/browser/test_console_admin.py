@@ -73,7 +73,7 @@ def test_one_click_leads_to_who_waits_longest_and_ends_it_on_record(
     expect(page.get_by_role("dialog")).to_contain_text("is recorded")
     page.get_by_label("What both may read about it").fill("Nobody is on duty tonight.")
     page.get_by_role("button", name="End it now").click()
-    expect(page.get_by_role("row", name="Cancelled")).to_contain_text("admin")
+    expect(page.get_by_role("row", name="Cancelled")).to_contain_text("Our team")
     expect(page.locator("dl.card")).to_contain_text("Nobody is on duty tonight.")
 
 

@@ -12,8 +12,9 @@ from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import console_settings, signed_in
 from support.browser.window import Camera, Windows
+from support.money.extensions import extended
 from support.money.purchases import buy, give
-from support.world import Mechanic
+from support.world import Mechanic, World
 
 CORA, MIA = (next(each for each in ROSTER if each.key == key) for key in ("customer1", "mechanic1"))
 
@@ -23,15 +24,18 @@ def account_settings() -> AccountSettings:
     return console_settings()
 
 
-def talked(account: Account) -> UUID:
-    """A session of the roster's people, paid with credits, completed and settled."""
+def talked(account: Account, *, more: bool = False) -> UUID:
+    """A session of the roster's people, paid with credits, with `more` minutes or none, completed and settled."""
     world, customer = account.world, CORA.sub
     assert MIA.row_id is not None
     mechanic = Mechanic(MIA.row_id, MIA.sub)
-    give(world, customer, 3)
+    give(world, customer, 4)
     created = buy(world, customer, "standard", concern="It squeals when I brake.")
     world.accept(mechanic, created)
     world.meet(created.session_id, customer, mechanic)
+    if more:
+        extended(world, customer, mechanic, created.session_id)
+        world.let_time_pass(60 * world.one("SELECT included_minutes FROM plans WHERE code = 'standard'"))
     world.let_time_pass(90)
     world.end(customer, created.session_id)
     settle(world.app, created.session_id)
@@ -39,7 +43,7 @@ def talked(account: Account) -> UUID:
 
 
 def test_a_contest_from_both_sides_and_its_decision(account: Account, windows: Windows, camera: Camera) -> None:
-    session = talked(account)
+    session = talked(account, more=True)
     customer = signed_in(account, windows.open(phone=True), CORA.name)
     customer.goto(f"{account.cloud.api_url}/console/video/{session}")
     customer.get_by_text("Something was wrong with it").click()
@@ -67,15 +71,18 @@ def test_a_contest_from_both_sides_and_its_decision(account: Account, windows: W
     expect(admin.get_by_role("heading", name="Transcript")).to_be_visible()
     expect(admin.get_by_text("I told you to change the pads.")).to_be_visible()
     admin.get_by_label("Decision").select_option("Part of it goes back")
-    admin.get_by_label("Credits that go back").fill("1")
+    expect(admin.get_by_text("Of 4 credits.")).to_be_visible()
+    admin.get_by_label("Credits that go back").fill("2")
     admin.get_by_label("The reason, which both read").fill("The talk was cut short.")
     camera.take(admin, "deciding")
     admin.get_by_role("button", name="Decide").click()
     admin.get_by_role("dialog").get_by_role("button", name="Decide").click()
     expect(admin.get_by_role("heading", name=re.compile("Decided .*: part"))).to_be_visible()
+    contest = admin.get_by_role("region", name="Contest")
+    expect(contest.get_by_role("definition")).to_have_text(["1 credit", "1 credit"])
     camera.take(admin, "decided")
     customer.reload()
-    expect(customer.get_by_text("You get 1 credit of the price back.")).to_be_visible()
+    expect(customer.get_by_text("You get 2 credits back of what you paid.")).to_be_visible()
     camera.take(customer, "told")
 
 
@@ -102,8 +109,8 @@ def test_a_held_session_is_decided_on_the_same_page(account: Account, windows: W
     expect(admin.get_by_role("heading", name=re.compile("Decided .*: refund"))).to_be_visible()
 
 
-def test_a_dispute_is_read_edited_and_sent(account: Account, windows: Windows, camera: Camera) -> None:
-    world = account.world
+def disputed(world: World) -> UUID:
+    """A dispute about a pack of credits whose answer is ready to be sent; gives the answer."""
     checkout = (
         "SELECT new_id(), 'pack', %s, code, credits, name, 4500, 'usd', 'k', 'cs', 'pi', 'paid' FROM credit_packs"
     )
@@ -127,6 +134,12 @@ def test_a_dispute_is_read_edited_and_sent(account: Account, windows: Windows, c
         superuser.execute(
             "INSERT INTO dispute_documents SELECT id, 'receipt', '%%PDF-', 'file_1' FROM dispute_evidence"
         )
+    evidence_id: UUID = world.one("SELECT id FROM dispute_evidence")
+    return evidence_id
+
+
+def test_a_dispute_is_read_edited_and_sent(account: Account, windows: Windows, camera: Camera) -> None:
+    disputed(world := account.world)
     admin = signed_in(account, windows.open(), "Ada Adler")
     admin.get_by_role("link", name="Cases").click()
     admin.get_by_role("row", name="Disputed at the bank ready to send").get_by_role("link").click()

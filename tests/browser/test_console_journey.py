@@ -24,7 +24,9 @@ def ended_by(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("button", name="End it now").click()
 
 
-def played(customer: Page, mechanic: Page, concern: str, camera: Camera) -> None:
+def played(
+    customer: Page, mechanic: Page, concern: str, camera: Camera, pays: str = "A free talk pays nothing"
+) -> None:
     """From the queue to the end, on one page of the customer's, on which there is no banner."""
     request = mechanic.locator("article", has_text=concern)
     expect(request).to_be_visible()
@@ -43,7 +45,7 @@ def played(customer: Page, mechanic: Page, concern: str, camera: Camera) -> None
     note(mechanic, "New pads, soon.")
     camera.take(mechanic, "live at the mechanic's")
     mechanic.get_by_role("button", name="End session").click()
-    expect(mechanic.get_by_role("dialog")).to_have_accessible_description(re.compile("you are paid for it"))
+    expect(mechanic.get_by_role("dialog")).to_have_accessible_description(re.compile(pays))
     camera.take(mechanic, "sure to end it")
     mechanic.get_by_role("button", name="End it now").click()
     for page in (customer, mechanic):
@@ -86,13 +88,13 @@ def test_a_session_that_is_paid_by_card_comes_back_to_the_waiting_room(
     customer.get_by_label("Name on card").fill("Cora Castillo")
     customer.get_by_role("button", name="Pay", exact=True).click()
     expect(customer.get_by_role("heading", name="Finding you a mechanic")).to_be_visible()
-    played(customer, mechanic, concern, camera)
+    played(customer, mechanic, concern, camera, "you are paid for it")
     expect(customer.get_by_text("$9.99 was charged to your card.")).to_be_visible()
     customer.get_by_role("link", name="Sessions").click()
     past = customer.locator("article", has_text="with Mia Moreno")
     for words in ("2015 Toyota Corolla", concern, "Completed", "$9.99"):
         expect(past).to_contain_text(words)
-    mechanic.get_by_role("link", name="Earnings").click()
+    mechanic.get_by_role("link", name="Earnings", exact=True).click()
     expect(mechanic.get_by_role("heading", name="Earnings")).to_be_visible()
     camera.take(mechanic, "earnings")
 
@@ -219,7 +221,7 @@ def test_credits_that_one_does_not_have_cannot_be_chosen(account: Account, windo
     described(customer, "It hums.")
     for plan, price in (("Quick", "1 credit (you have 0)"), ("Video consultation", "3 credits (you have 0)")):
         customer.get_by_label(plan).check()
-        option = customer.get_by_label("Paid with").get_by_role("option", name=price, exact=True)
+        option = customer.get_by_label("Pay with").get_by_role("option", name=price, exact=True)
         expect(option).to_be_disabled()
 
 

@@ -101,6 +101,38 @@ def test_a_bank_is_waited_for_without_haste_and_told_of_in_every_tab(
     expect(page.get_by_text("the payment goes back to your card")).to_be_visible()
 
 
+def came_late(account: Account, page: Page, concern: str) -> None:
+    """The bank pays four days after the page was left."""
+    payment = paid_later(page, concern)
+    expect(page.get_by_role("heading", name=UNDER_WAY)).to_be_visible()
+    account.sql(
+        "UPDATE checkouts SET processing_since = processing_since - interval '4 days',"
+        "                     expires_at = expires_at - interval '4 days' WHERE stripe_session_id = %s",
+        payment,
+    )
+    account.cloud.stripe.bank_answers(payment)
+    expect(page.get_by_role("heading", name="Your payment came through")).to_be_visible()
+
+
+def test_who_paid_four_days_ago_says_when_to_start(account: Account, windows: Windows, camera: Camera) -> None:
+    page = signed_in(account, windows.open(phone=True), "Cora Castillo")
+    came_late(account, page, "It rattles.")
+    camera.take(page, "came late")
+    page.get_by_role("button", name="Start now").click()
+    expect(page.get_by_role("heading", name="Finding you a mechanic")).to_be_visible()
+    page.get_by_role("button", name="Cancel this request").click()
+    page.get_by_role("button", name="Cancel the request").click()
+    expect(page.get_by_text("the payment goes back to your card")).to_be_visible()
+
+
+def test_who_paid_four_days_ago_has_it_back(account: Account, windows: Windows) -> None:
+    page = signed_in(account, windows.open(), "Cyrus Chen")
+    came_late(account, page, "It hisses.")
+    page.get_by_role("button", name="Have it back").click()
+    expect(page.get_by_text("It is on its way back to your card.")).to_be_visible()
+    expect(page.locator("#intake")).to_be_visible()
+
+
 def test_a_bank_that_refuses_is_told_of_on_coming_back(account: Account, windows: Windows, camera: Camera) -> None:
     page = signed_in(account, windows.open(), "Cyrus Chen")
     payment = paid_later(page, "It knocks.")

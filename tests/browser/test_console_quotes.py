@@ -114,7 +114,7 @@ def test_a_session_is_handed_to_a_workshop_whose_quote_is_approved(
     at_stage(mechanic, "over")
     wait_until(lambda: account.world.one("SELECT count(*) FROM payouts WHERE kind = 'escalation'") == 1)
     mechanic.goto(f"{account.cloud.api_url}/console/mechanic.html")
-    mechanic.get_by_role("link", name="Earnings").click()
+    mechanic.get_by_role("link", name="Earnings", exact=True).click()
     earned = mechanic.get_by_role("row", name="Escalation")
     expect(earned).to_contain_text("$24.02")
     expect(earned.locator(".pill")).to_have_text("On hold")  # nobody paid for the session

@@ -9,6 +9,7 @@ from browser.test_console_looks import overflow
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import console_settings, signed_in
+from support.browser.documents import kept, print_it
 from support.browser.window import Camera, Windows
 
 
@@ -42,13 +43,8 @@ def test_a_payment_has_a_receipt_to_print_and_to_keep(
     expect(page.get_by_role("row", name="Total")).to_contain_text("$")
     camera.take(page, "receipt")
     assert overflow(page) == 0
-    with page.expect_download() as kept:
-        page.get_by_role("button", name="Download PDF").click()
-    kept.value.save_as(tmp_path / "receipt.pdf")
-    assert (tmp_path / "receipt.pdf").read_bytes().startswith(b"%PDF-")
-    page.emulate_media(media="print")
-    expect(page.get_by_role("button", name="Print")).to_be_hidden()
-    camera.take(page, "on paper")
+    assert kept(page, "PDF", tmp_path).startswith(b"%PDF-")
+    print_it(page, camera)
 
 
 def test_the_link_of_a_mail_leads_to_it(account: Account, windows: Windows) -> None:

@@ -9,6 +9,7 @@ from browser.test_console_looks import overflow
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import console_settings, signed_in
+from support.browser.documents import kept, print_it
 from support.browser.window import Camera, Windows
 
 EARNED = (
@@ -48,13 +49,8 @@ def test_a_month_is_shown_printed_and_kept(page: Page, camera: Camera, tmp_path:
     camera.take(page, "statement")
     assert overflow(page) == 0
     for kind, begins in (("PDF", b"%PDF-"), ("CSV", b"booked_at,kind")):
-        with page.expect_download() as kept:
-            page.get_by_role("button", name=f"Download {kind}").click()
-        kept.value.save_as(tmp_path / kind)
-        assert (tmp_path / kind).read_bytes().startswith(begins)
-    page.emulate_media(media="print")
-    expect(page.get_by_role("button", name="Print")).to_be_hidden()
-    camera.take(page, "on paper")
+        assert kept(page, kind, tmp_path).startswith(begins)
+    print_it(page, camera)
 
 
 def test_a_mechanic_who_owes_agrees_and_withdraws(account: Account, page: Page, camera: Camera) -> None:

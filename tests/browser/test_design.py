@@ -17,7 +17,13 @@ from support.browser.window import Camera, Windows
 PAGES = {
     "Cora Castillo": ["customer.html#now", "customer.html#sessions", "customer.html#credits"],
     "Mia Moreno": ["mechanic.html#queue", "mechanic.html#earnings", "mechanic.html#messages"],
-    "Ada Adler": ["admin.html#health", "admin.html#sessions", "admin.html#mechanics", "admin.html#dead-letters"],
+    "Ada Adler": [
+        "admin.html#health",
+        "admin.html#sessions",
+        "admin.html#mechanics",
+        "admin.html#plans",
+        "admin.html#dead-letters",
+    ],
 }
 
 

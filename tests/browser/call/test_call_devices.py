@@ -7,15 +7,10 @@ from playwright.sync_api import Page, expect
 
 from support.account import Account
 from support.account_settings import AccountSettings
+from support.browser.calls import without_devices
 from support.browser.console import console_settings, signed_in
 from support.browser.meeting import MECHANIC, accepted, asked
 from support.browser.window import Camera, Windows
-
-REFUSE = """([name, kinds]) => {
-  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-  navigator.mediaDevices.getUserMedia = (wanted) =>
-    kinds.some((kind) => wanted[kind]) ? Promise.reject(new DOMException('', name)) : real(wanted);
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +57,7 @@ def test_a_refused_page_says_where_to_allow_it(page: Page, camera: Camera) -> No
     ids=["none", "busy"],
 )
 def test_without_a_camera_one_joins_with_sound(page: Page, error: str, words: str) -> None:
-    page.evaluate(REFUSE, [error, ["video"]])
+    without_devices(page, error, ["video"])
     previews(page)
     expect(page.get_by_text(words)).to_be_visible()
     page.get_by_role("button", name="Join with sound only").click()
@@ -71,7 +66,7 @@ def test_without_a_camera_one_joins_with_sound(page: Page, error: str, words: st
 
 
 def test_with_neither_one_may_watch_and_listen(page: Page) -> None:
-    page.evaluate(REFUSE, ["NotFoundError", ["video", "audio"]])
+    without_devices(page, "NotFoundError", ["video", "audio"])
     previews(page)
     page.get_by_role("button", name="Join to watch and listen").click()
     expect(page.get_by_text("Waiting for Mia Moreno …")).to_be_visible()

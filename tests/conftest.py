@@ -14,19 +14,21 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import psycopg
 import pytest
 from hypothesis import settings
 
 from autodoctor.db import database as database_of_functions
+from autodoctor.ids import new_id
 from autodoctor.migrations import migrate
 from autodoctor.observability import metrics
 from localcloud.database.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
 from localcloud.host import ports
 from support.account_settings import USUAL, AccountSettings
 from support.database.statement_log import LOG_LINE_PREFIX, pinning, statements
-from support.world import World
+from support.world import Mechanic, World
 
 if TYPE_CHECKING:
     from support.account import Account
@@ -126,6 +128,18 @@ def _execution_environment() -> Iterator[None]:
     if database_of_functions.cache_info().currsize:
         database_of_functions().close()
         database_of_functions.cache_clear()
+
+
+@pytest.fixture
+def customer() -> UUID:
+    """The `sub` of a customer who has not asked for anything yet."""
+    return new_id()
+
+
+@pytest.fixture
+def mechanic(world: World) -> Mechanic:
+    """An active mechanic, who is available."""
+    return world.mechanic()
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from support.money.purchases import balance, buy, complete, give, spendable
 from support.world import World, intake_request
 
 PACK: dict[str, object] = {"code": "two", "name": "Two", "credits": 2, "priceCents": 1900}
+MINUTES: dict[str, object] = {"code": "m20", "minutes": 20, "priceCents": 799, "credits": 0}
 RACES = 20
 
 
@@ -75,6 +76,18 @@ def test_what_a_patch_leaves_out_stays(world: World) -> None:
     assert change["after"] == {"price_cents": 1299, "mechanic_share_bp": 7500}
 
 
+def test_packs_of_minutes_are_replaced_as_a_whole(world: World) -> None:
+    changed = patch_plan(world.app, "quick", minutePacks=[MINUTES, {**MINUTES, "code": "m30", "minutes": 30}])
+    assert [(each.code, each.minutes, each.price_cents, each.credits) for each in changed.minute_packs] == [
+        ("m20", 20, 799, 0),
+        ("m30", 30, 799, 0),
+    ]
+    assert plan(world, "quick") == changed
+    (change,) = changes(world)
+    assert (change["kind"], [*change["after"]]) == ("plan.changed", ["minute_packs"])
+    assert patch_plan(world.app, "quick", minutePacks=[]).minute_packs == []
+
+
 def test_a_limit_of_uses_comes_and_goes(world: World) -> None:
     assert patch_plan(world.app, "free", usesPerCustomer=2).uses_per_customer == 2
     assert patch_plan(world.app, "free", usesPerCustomer=None).uses_per_customer is None
@@ -97,6 +110,12 @@ def test_what_changes_nothing_leaves_no_row(world: World) -> None:
         ("quick", {"maxMinutes": 29}, ["/maxMinutes"]),
         ("quick", {"includedMinutes": 181}, ["/maxMinutes"]),
         ("quick", {"includedMinutes": 181, "priceCents": 1}, ["/priceCents", "/maxMinutes"]),
+        ("quick", {"includedMinutes": 166, "minutePacks": [MINUTES]}, ["/minutePacks/0/minutes"]),
+        (
+            "quick",
+            {"minutePacks": [MINUTES, {**MINUTES, "minutes": 151}]},
+            ["/minutePacks/1/code", "/minutePacks/1/minutes"],
+        ),
     ],
 )
 def test_terms_that_do_not_fit_each_other_are_refused(

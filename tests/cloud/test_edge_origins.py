@@ -4,7 +4,7 @@ import pytest
 
 from localcloud.commands.dev import ANY_PORT_HERE
 from localcloud.gateway.edge import answer_headers
-from localcloud.stack.template import Cors
+from localcloud.stack.http_api import Cors
 
 HERE = Cors(tuple(ANY_PORT_HERE.split(",")), (), (), (), None, credentials=False)
 

@@ -79,8 +79,7 @@ LIES = [
     ("a row later than the next", [7], """
         UPDATE session_events SET occurred_at = now() WHERE session_id = %(session)s AND to_status = 'waiting'"""),
     ("a history of what does not exist", [7], """
-        INSERT INTO session_events (session_id, type, to_status, actor)
-        VALUES (new_id(), 'transition', 'pending', 'db:me')"""),
+        INSERT INTO session_events (session_id, to_status, actor) VALUES (new_id(), 'pending', 'db:me')"""),
     ("assignment and session moved by different hands", [7], """
         UPDATE session_assignment_events SET actor_id = new_id()
          WHERE session_id = %(session)s AND to_status = 'completed'"""),

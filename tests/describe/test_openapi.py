@@ -171,3 +171,9 @@ def test_each_answer_has_its_status_and_model(openapi: Document) -> None:
         for status in ("201", "202")
     }
     assert refs == {"201": "SessionCreated", "202": "CheckoutOpened"}
+
+
+@pytest.mark.parametrize("model", ["SessionExtension", "ExtensionState"])
+def test_what_a_base_says_of_its_fields_is_said_of_each_that_has_them(openapi: Document, model: str) -> None:
+    status = openapi["components"]["schemas"][model]["properties"]["status"]
+    assert status["description"].startswith("Asked: the mechanic has to answer")

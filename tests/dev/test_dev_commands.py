@@ -12,10 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from localcloud.commands.banner import banner
+from localcloud.commands.banner import BEGIN, COLUMNS, banner
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from localcloud.database.postgres import Database
-from localcloud.host.datadir import DataDir
+from localcloud.host.datadir import DEFAULT, DataDir
 from localcloud.identity.roster import ROSTER
 from support.cloud.dev_process import AUTODOCTOR, Dev, discard, eventually, run, running_dev
 from support.file_uploads import FOR_INTAKE, File, Promised
@@ -63,11 +63,18 @@ def test_the_banner_walks_one_consultation_when_copied(dev: Dev) -> None:
     server = DataDir(dev.data_dir).running_server()
     assert server
     lines = banner(server, dev.data_dir).splitlines()
-    assert len(lines) <= 12
-    shell = "\n".join(lines[5:])
+    begin = next(number for number, line in enumerate(lines) if line.strip().startswith(BEGIN))
+    shell = "\n".join(lines[begin:])
     done = subprocess.run(["sh", "-euc", shell], capture_output=True, text=True, check=True)
     session = json.loads(done.stdout.splitlines()[-1])
     assert (session["status"], session["reason"]) == ("cancelled", "too_short")
+
+
+def test_the_banner_fits_a_terminal_of_80_columns(dev: Dev) -> None:
+    server = DataDir(dev.data_dir).running_server()
+    assert server
+    wide = [line for line in banner(server, DEFAULT).splitlines() if len(line) > COLUMNS]
+    assert [line.split()[0] for line in wide] in ([], ["database"])  # a URL with a password of its own
 
 
 def test_demo_leaves_the_settings_of_a_running_server_alone(dev: Dev) -> None:
@@ -146,6 +153,7 @@ def test_reset_empties_and_seeds_under_the_running_server(dev: Dev) -> None:
     assert not (dev.data_dir / "files").exists()
     assert dev.call("customer2", "GET", "/api/customer/sessions").json()["sessions"] == []
     assert dev.call("mechanic1", "GET", "/api/mechanic/queue").json()["assignments"] == []
+    assert "nothing is wrong" in command(dev, "verify").stdout
 
 
 def test_a_database_of_the_users_own_is_used_and_never_reset(database: Database, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,11 +185,11 @@ def test_data_from_before_the_first_release_is_kept_until_its_owner_resets_it(da
 def test_a_taken_port_names_its_holder(data_dir: Path) -> None:
     port = ports.scattered_port()
     with subprocess.Popen(
-        ["python3", "-m", "http.server", "--bind", "127.0.0.1", str(port)], stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)], stderr=subprocess.DEVNULL
     ) as holder:
         assert eventually(lambda: not ports.is_free(port))
         refused = run("dev", "--data-dir", str(data_dir), "--port", str(port))
         holder.kill()
     assert refused.returncode == 1
-    assert f"port {port} is taken by process {holder.pid} (python3 -m http.server" in refused.stderr
+    assert f"port {port} is taken by process {holder.pid} ({sys.executable} -m http.server" in refused.stderr
     assert f"try: autodoctor dev --data-dir {data_dir} --port" in refused.stderr

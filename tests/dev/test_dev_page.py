@@ -1,5 +1,6 @@
 """`/_dev`: a request and its consequences are one trace, and the buttons work."""
 
+import re
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import pytest
 
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
+from localcloud.host.logline import LogLine
+from localcloud.services.traces import Trace
 from support.account import Account
+from support.events.feed_client import feeds
 
 PATIENCE_SECONDS = 60.0
 
@@ -71,11 +75,13 @@ def test_a_schedule_runs_now(account: Account) -> None:
     assert any(line["text"] == name for line in trace_with(account, "schedule", "invoke")["lines"])
 
 
-def test_the_page_says_where_to_begin_and_runs_no_script(account: Account) -> None:
+def test_the_page_says_where_to_begin_and_runs_no_script_but_its_own(account: Account) -> None:
     page = account.http.get("/_dev")
     assert 'href="/"' in page.text
-    assert "<script" not in page.text
-    assert "script-src" not in page.headers["content-security-policy"]
+    assert re.findall("<script[^>]*>", page.text) == ['<script type="module" src="/_dev/live.js">']
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    script = account.http.get("/_dev/live.js")
+    assert (script.status_code, script.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", ""])
@@ -92,3 +98,66 @@ def test_what_is_not_there_is_not_found(account: Account, path: str) -> None:
 @pytest.mark.parametrize("path", ["/_dev", "/_stripe", "/_dev/mail.json", "/_aws/sqs"])
 def test_a_name_of_the_web_that_leads_here_opens_nothing(account: Account, path: str) -> None:
     assert account.http.get(path, headers={"Host": "rebound.example:8787"}).status_code == 403
+
+
+def story(account: Account, session: str) -> str:
+    page = account.http.get("/_dev", params={"session": session})
+    assert page.status_code == 200
+    return page.text
+
+
+def test_a_sessions_story_is_one_lane_with_what_others_do_left_out(account: Account) -> None:
+    customer, mechanic = account.customer(), account.mechanic()
+    other = account.customer().post("/api/intake/start", INTAKE_WITH_WAIVER, 201)["sessionId"]
+    opened = customer.post("/api/intake/start", INTAKE_WITH_WAIVER, 201)
+    session = opened["sessionId"]
+    customer.get(f"/api/sessions/{session}")
+    mechanic.post(f"/api/mechanic/assignments/{opened['assignmentId']}/accept")
+    customer.post(f"/api/sessions/{session}/end", {})
+    steps = [
+        "POST /api/intake/start",
+        "1 read",
+        "/accept",
+        "session.waiting",
+        "/end",
+        "ses took a mail: session_cancelled",
+    ]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not all(step in (told := story(account, session)) for step in steps):
+        assert time.monotonic() < deadline, [step for step in steps if step not in told]
+        time.sleep(0.1)
+    assert [told.index(step) for step in steps[:-1]] == sorted(told.index(step) for step in steps[:-1])
+    assert told.count("POST /api/intake/start") == 1
+    assert other not in told
+    assert f'href="/_dev?session={session}"' in account.http.get("/_dev").text
+
+
+def test_what_was_paid_is_part_of_its_sessions_story(account: Account) -> None:
+    intake = {**INTAKE_WITH_WAIVER, "plan": "quick", "payWith": "card"}
+    opened = account.customer().post("/api/intake/start", intake, 202)
+    account.http.post(opened["checkoutUrl"], data={"action": "pay", "name": "Cora"})
+    account.cloud.stripe.quiet()
+    told = story(account, opened["intakeId"])
+    for step in ("POST /api/intake/start", "POST /v1/checkout/sessions", "checkout.session.completed -&gt; "):
+        assert step in told, step
+
+
+def test_pushes_to_open_pages_and_to_browsers_are_part_of_it(account: Account) -> None:
+    customer = account.customer()
+    opened = account.queued(customer)
+    session = opened["sessionId"]
+    with feeds(customer):
+        account.mechanic().post(f"/api/mechanic/assignments/{opened['assignmentId']}/accept")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while " session_updated" not in (told := story(account, session)):
+            assert time.monotonic() < deadline, told
+            time.sleep(0.1)
+    to_browser = Trace("1", [LogLine("push", "the push service answered 201", session=session)])
+    assert to_browser.is_about(session)
+    assert not to_browser.sessions()
+    customer.post(f"/api/sessions/{session}/end", {})
+
+
+def test_a_session_that_is_not_known_has_no_story(account: Account) -> None:
+    assert "Nothing is known of it any more." in story(account, "<script>")
+    assert "<script>" not in story(account, "<script>")

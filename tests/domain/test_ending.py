@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodoctor.domain.ending import Stretch, first_together, last_together, verdict
+from autodoctor.domain.ending import Evidence, Stretch, first_together, last_together, verdict
 from autodoctor.domain.lifecycle import EndReason, SessionStatus
 from support.verdicts import LIMITS, NOON, POLICY, Case, Judgement, after_noon, both, judgements, stretches
 
@@ -27,8 +27,21 @@ def test_the_limits_are_whatever_is_in_force() -> None:
     half = replace(LIMITS, minimum=timedelta(seconds=30))
     assert verdict(evidence, after_noon(30), half, by_system=False).status == "completed"
     assert verdict(evidence, after_noon(29.9), half).status == "cancelled"
-    assert verdict(evidence, after_noon(90), replace(LIMITS, messages_each=2)).reason == "no_talk"
+    assert verdict(evidence, after_noon(90), replace(LIMITS, messages_each=2)).together == timedelta()
     assert verdict(evidence, NOON, replace(LIMITS, minimum=timedelta())).reason == EndReason.WITHDRAWN
+
+
+@pytest.mark.parametrize(
+    ("words", "messages_each", "reason"),
+    [((1, 1), 2, "too_short"), ((2, 0), 2, "no_talk"), ((0, 0), 0, "no_talk"), ((1, 1), 0, "too_short")],
+)
+def test_who_wrote_too_little_for_the_room_to_count_has_talked_all_the_same(
+    words: tuple[int, int], messages_each: int, reason: str
+) -> None:
+    """No talk is no word or sound of one side, however many words are asked for."""
+    seen = both(0, source="room" if messages_each else "claim")
+    evidence = Evidence(NOON, None, stretches(*seen), words)
+    assert verdict(evidence, after_noon(90), replace(LIMITS, messages_each=messages_each)).reason == reason
 
 
 def test_a_maximum_below_the_minimum_can_never_be_billable() -> None:

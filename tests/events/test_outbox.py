@@ -32,7 +32,7 @@ PERSONAL = {"name": "Cora Castillo", "email": "cora@example.com", "phone": "+49 
 
 UNAUDITED = """
 SELECT (SELECT count(*) FROM (
-          SELECT session_id, id FROM session_events WHERE type = 'transition'
+          SELECT session_id, id FROM session_events
           UNION ALL SELECT session_id, id FROM session_assignment_events) AS audited
           FULL JOIN (SELECT subject_id, id FROM outbox WHERE type IS NULL) AS o
             ON o.subject_id = audited.session_id AND o.id = audited.id

@@ -32,9 +32,8 @@ print(relay.relay(database(), lambda: 60.0, grace_seconds=0).published)
 """
 FILL = """
 WITH audit AS (
-  INSERT INTO session_events (session_id, type, from_status, to_status, actor)
-  SELECT (array(SELECT id FROM sessions))[1 + n %% (SELECT count(*) FROM sessions)], 'transition', 'pending', 'pending',
-         'system:test'
+  INSERT INTO session_events (session_id, from_status, to_status, actor)
+  SELECT (array(SELECT id FROM sessions))[1 + n %% (SELECT count(*) FROM sessions)], 'pending', 'pending', 'system:test'
     FROM generate_series(1, %s) AS n RETURNING 1
 ) SELECT count(*) FROM audit
 """

@@ -64,7 +64,7 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
     "about mechanics and workshops, who are no customers": (
         *("mechanic_accounts.former_account_ids", "mechanic_accounts.idempotency_key"),
         *("mechanic_accounts.stripe_account_id", "mechanics.email", "mechanics.name", "workshops.name"),
-        "netting_consents.words",
+        *("mechanics.suspension_reason", "netting_consents.words"),
     ),
 }
 """The columns whose words an erasure leaves, by reason."""
@@ -74,6 +74,7 @@ NO_WORDS: Final[dict[str, tuple[str, ...]]] = {
             "address_confirmations",
             "admin_lookups",
             "confirmed_addresses",
+            "contest_parts",
             "credit_balances",
             "late_replies",
             "minute_words",
@@ -192,6 +193,8 @@ def let_everything_end(world: World) -> None:
     with world.without_triggers() as connection:
         connection.execute("UPDATE checkouts SET status = 'expired' WHERE status IN ('open', 'processing')")
         connection.execute("DELETE FROM erasures")
+        # a mechanic's are erased with the mechanic
+        connection.execute("DELETE FROM notifications WHERE user_id NOT IN (SELECT user_id FROM customers)")
         connection.execute("UPDATE customers SET erased_at = NULL")
 
 

@@ -255,6 +255,7 @@ def test_credits_that_one_does_not_have_pay_for_nothing(account: Account) -> Non
     body = {**INTAKE, "plan": "quick", "payWith": "credit"}
     shown = problem(customer := account.customer(), "POST", "/api/intake/start", 402, body)
     assert (shown["type"], shown["balance"], shown["price"]) == ("/problems/insufficient-credits", 0, 1)
+    assert shown["detail"] == "This plan costs 1 credit; you have 0."
     assert customer.get("/api/customer/active-session") == {"session": None}
 
 

@@ -1,16 +1,14 @@
 """Two people talk under `witnessed`, as it is by default: real sockets, words over HTTP, and the evidence of it."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
-from autodoctor.ids import new_id
 from support.account import Account, Caller
 from support.account_settings import AccountSettings
-from support.events.feed_client import FeedClient
+from support.events.coming import come, connected
 from support.wait import wait_until
 
 
@@ -19,33 +17,11 @@ def account_settings() -> AccountSettings:
     return AccountSettings(evidence="witnessed")
 
 
-@pytest.fixture
-def sockets() -> Iterator[ExitStack]:
-    """Holds sockets open for as long as the test runs."""
-    with ExitStack() as sockets:
-        yield sockets
-
-
 def accepted(account: Account, customer: Caller, mechanic: Caller) -> str:
     """The path of a session that the mechanic has accepted."""
     intake = account.queued(customer)
     mechanic.post(f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
     return f"/api/sessions/{intake['sessionId']}"
-
-
-def connected(sockets: ExitStack, caller: Caller) -> tuple[FeedClient, str]:
-    """An open socket of the caller, and the id by which a join names it."""
-    client = sockets.enter_context(FeedClient.of(caller))
-    client.send({"action": "identify"})
-    return client, str(client.wait_for_type("connected").payload["connectionId"])
-
-
-def come(sockets: ExitStack, caller: Caller, session: str, words: str) -> FeedClient:
-    """Enter the room and say something."""
-    client, connection_id = connected(sockets, caller)
-    caller.post(f"{session}/join", {"connectionId": connection_id})
-    caller.post(f"{session}/messages", {"clientId": str(new_id()), "text": words}, 201)
-    return client
 
 
 def test_a_talk_that_witnesses_saw_is_completed(account: Account, sockets: ExitStack) -> None:

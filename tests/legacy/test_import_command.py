@@ -61,7 +61,7 @@ def test_what_cannot_be_done_is_said_in_a_line(world: World, old: OldSystem, tmp
         (("--schema", "public"), "schema public holds none of the old tables"),
         (("--from", world.urls.owner_url), "schema public holds none of the old tables"),
         (("--map-status", "half_done=nonsense"), "'nonsense' is not a valid Meaning"),
-        (("--from", f"postgresql://nobody@127.0.0.1:1/{tmp_path.name}"), "start it again to go on"),
+        (("--from", f"postgresql://nobody@127.0.0.1:1/{tmp_path.name}"), "a database cannot be reached"),
     ):
         refused = command(world, *arguments)
         assert refused.exit_code == 2, refused.output
@@ -131,3 +131,11 @@ def peak_megabytes(world: World) -> float:
     done = subprocess.run([sys.executable, "-c", MEASURED, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return int(done.stderr.split()[-1]) / 1024
+
+
+@pytest.mark.usefixtures("import_env")
+def test_a_source_that_cannot_be_reached_is_not_called_an_interruption(world: World) -> None:
+    failed = command(world, "--from", "postgresql://nobody@127.0.0.1:1/nothing")
+    assert failed.exit_code == 2
+    assert "a database cannot be reached: " in failed.stderr
+    assert "interrupted" not in failed.stderr

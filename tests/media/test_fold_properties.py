@@ -4,16 +4,21 @@ from datetime import timedelta
 from random import Random
 from typing import Final
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autodoctor.domain.ending import Evidence, Limits, Party, Stretch, heard_only, verdict
 from autodoctor.domain.medium import Said, fold
+from support.call_case import CallCase
 from support.verdicts import NOON, after_noon
 from support.world import World
 
 LIMITS: Final = Limits(timedelta(seconds=60), timedelta(minutes=180))
 NOW: Final = after_noon(300)
+
+UNHEARD: Final = (-9.0, -8.0)
+"""A page that reports at all, and at another time heard nothing."""
 
 type Told = tuple[float, str]
 """An instant, in seconds after noon, and what was said of it."""
@@ -83,8 +88,7 @@ def counted(moves: dict[Party, list[Told]], windows: list[tuple[float, float]]) 
         Stretch(party, "medium", since, until) for party, told in moves.items() for since, until in fold(said(told))
     ]
     heard = [Stretch("mechanic", "mutual", after_noon(since), after_noon(until)) for since, until in windows]
-    # a page that reports at all, and at another time heard nothing
-    heard.append(Stretch("mechanic", "mutual", NOON - timedelta(seconds=9), NOON - timedelta(seconds=8)))
+    heard.append(Stretch("mechanic", "mutual", after_noon(UNHEARD[0]), after_noon(UNHEARD[1])))
     sure = heard_only((*stretches, *heard), NOW)
     judged = verdict(Evidence(NOON, NOON, sure), NOW, LIMITS)
     assert judged.together is not None
@@ -103,6 +107,51 @@ def test_losing_events_never_raises_what_is_sure(
         for party, told in moves.items()
     }
     assert counted(kept, overlap) <= whole
+
+
+HEAR: Final = """
+SELECT hear_meeting(m.meeting_id, %(participant)s, %(role)s, %(kind)s, %(at)s) FROM session_meetings m
+ WHERE m.session_id = %(session)s
+"""
+WINDOWS: Final = """
+INSERT INTO session_presence (session_id, role, mechanic_id, source, witness, since, recorded_at, until, closed_at)
+SELECT %(session)s, 'mechanic', %(mechanic)s, 'mutual', 'page', w.since, w.since, w.until, w.until
+  FROM unnest(%(since)s::timestamptz[], %(until)s::timestamptz[]) AS w (since, until)
+"""
+JUDGED: Final = "SELECT (judge_again(s, %s, 'infinity', true)).together_seconds FROM sessions s WHERE s.id = %s"
+
+
+@pytest.fixture
+def past(case: CallCase) -> CallCase:
+    """A session whose meeting was opened five minutes ago."""
+    case.press()
+    case.world.let_time_pass(300)
+    return case
+
+
+@given(meetings(), st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_schema_counts_of_what_arrives_what_the_domain_counts_and_never_more_than_of_all(
+    past: CallCase, meeting: tuple[dict[Party, list[Told]], list[tuple[float, float]]], data: st.DataObject
+) -> None:
+    """Events of a real meeting are lost, repeated, late and out of order; it is judged again after each."""
+    owner, asked = past.world.owner, past.asked_at()
+    moves, overlap = meeting
+    sent = [(party, each) for party, told in moves.items() for each in told]
+    arriving = data.draw(st.lists(st.sampled_from(sent), max_size=2 * len(sent)), label="what arrives, in its order")
+    with owner.transaction(force_rollback=True):
+        since, until = ([asked + timedelta(seconds=span[end]) for span in [*overlap, UNHEARD]] for end in (0, 1))
+        session = {"session": past.session_id, "mechanic": past.mechanic.id}
+        owner.execute(WINDOWS, {**session, "since": since, "until": until})
+        arrived: dict[Party, list[Told]] = {"customer": [], "mechanic": []}
+        for party, (at, kind) in arriving:
+            arrived[party].append((at, kind))
+            event = {"role": party, "kind": kind, "at": asked + timedelta(seconds=at), "session": past.session_id}
+            owner.execute(HEAR, {**event, "participant": past.participant(party)})
+            judged = past.world.one(JUDGED, asked + timedelta(seconds=300), past.session_id)
+            counts = counted(arrived, overlap)
+            assert timedelta(seconds=float(judged or 0)) == counts
+            assert counts <= counted(moves, overlap)
 
 
 @given(meetings())

@@ -2,7 +2,6 @@
 
 import json
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,44 +11,7 @@ from autodoctor.sessions.presence import leave, release
 from support.call_case import CallCase
 from support.evidence import column, stretches
 from support.integrity.findings import findings
-
-JOINED, LEFT, DROPPED, ENDED = (
-    f"chime:{each}" for each in ("AttendeeJoined", "AttendeeLeft", "AttendeeDropped", "MeetingEnded")
-)
-
-
-class Medium:
-    """Says of a session's meeting who came and went; seconds are after the accept."""
-
-    def __init__(self, case: CallCase) -> None:
-        self.case = case
-        self.meeting_id = case.press().meeting["MeetingId"]
-        self.attendees = {"customer": str(uuid4()), "mechanic": str(uuid4())}
-
-    def detail(self, role: str, what: str, at: datetime) -> dict[str, Any]:
-        participant = self.case.world.one(
-            "SELECT participant_id(t)::text FROM session_participants t"
-            " WHERE session_id = %s AND role = %s AND until IS NULL",
-            self.case.session_id,
-            role,
-        )
-        return {
-            "version": "0",
-            "eventType": what,
-            "timestamp": round(at.timestamp() * 1000),
-            "meetingId": self.meeting_id,
-            "externalMeetingId": str(self.case.session_id),
-            "mediaRegion": "eu-central-1",
-            **({"attendeeId": self.attendees[role], "externalUserId": participant} if what != ENDED else {}),
-        }
-
-    def at(self, seconds: float) -> datetime:
-        """So many seconds after the meeting was asked for."""
-        asked: datetime = self.case.world.one("SELECT date_trunc('milliseconds', asked_at) FROM session_meetings")
-        return asked + timedelta(seconds=seconds)
-
-    def says(self, role: str, what: str, seconds: float) -> UUID | None:
-        return hear_chime(self.case.world.app, self.detail(role, what, self.at(seconds)))
+from support.medium import DROPPED, ENDED, JOINED, LEFT, Medium
 
 
 @pytest.fixture

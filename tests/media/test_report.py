@@ -1,6 +1,6 @@
 """What the pages hear: a window counts where both say so, and what no page heard is not sure."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -8,9 +8,11 @@ import pytest
 from autodoctor.errors import SessionNotFound, SessionNotOpen, Unprocessable
 from autodoctor.ids import new_id
 from autodoctor.media.errors import CallOver
+from autodoctor.media.hearing import hear_chime
 from autodoctor.media.report import HeardRequest, report
 from autodoctor.sessions.presence import join
 from support.call_case import CallCase
+from support.integrity.findings import findings
 
 
 def says(  # noqa: PLR0913 (a window)
@@ -29,6 +31,21 @@ def talks(case: CallCase, windows: int, *users: UUID) -> None:
         case.world.let_time_pass(15)
         for user in users:
             says(case, user, 15)
+
+
+def both_in_the_room(case: CallCase) -> None:
+    """Both enter it, and nobody writes."""
+    for user_id in (case.customer, case.mechanic.user_id):
+        join(case.world.app, user_id, case.session_id, case.world.socket(user_id))
+
+
+def both_in_a_silent_call(case: CallCase, seconds: float = 70) -> str:
+    """Both enter room and call, of which neither medium nor pages say anything; returns its meeting."""
+    both_in_the_room(case)
+    case.press()
+    meeting_id: str = case.press(case.mechanic.user_id).meeting["MeetingId"]
+    case.world.let_time_pass(seconds)
+    return meeting_id
 
 
 def is_paid(case: CallCase) -> str:
@@ -53,7 +70,7 @@ def test_windows_of_one_page_are_nothing(case: CallCase) -> None:
     case.world.owner.execute("INSERT INTO settings (key, value) VALUES ('min_messages_each', '9')")
     talks(case, 5, case.mechanic.user_id)
     ended = case.world.end(case.customer, case.session_id)
-    assert (ended.reason, ended.duration_seconds) == ("no_talk", 0)
+    assert (ended.reason, ended.duration_seconds) == ("too_short", 0)
 
 
 @pytest.mark.parametrize("skew", [-7200.0, 7200.0])
@@ -63,6 +80,20 @@ def test_a_page_s_own_clock_may_be_wrong(case: CallCase, skew: float) -> None:
     assert says(case, case.customer, 15, skew=skew)
     since = case.world.one("SELECT since FROM session_presence")
     assert abs((case.world.one("SELECT clock_timestamp()") - since).total_seconds() - 15) < 5
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_page_s_clock_may_be_of_another_age(case: CallCase, year: int) -> None:
+    """What is said of the whole calendar's length ago is too old, and no error."""
+    case.press()
+    case.world.let_time_pass(20)
+    now = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    window = {"until": now, "now": now, "packets": 700}
+    recent = HeardRequest.model_validate({**window, "from": now - timedelta(seconds=15)})
+    assert report(case.world.app, case.customer, case.session_id, recent).recorded
+    long_ago = datetime(1, 1, 1, tzinfo=UTC)
+    old = HeardRequest.model_validate({**window, "from": long_ago, "until": long_ago + timedelta(seconds=15)})
+    assert not report(case.world.app, case.mechanic.user_id, case.session_id, old).recorded
 
 
 def test_a_window_is_within_the_meeting_and_the_last_minute_and_known_once(case: CallCase) -> None:
@@ -148,3 +179,51 @@ def test_a_person_decides_where_no_page_heard_for_long_what_the_medium_says(case
     assert is_paid(case) == "held"
     facts = case.world.one("SELECT facts FROM settlement_holds")
     assert (facts["status"], facts["demandedReason"]) == ("completed", "too_short")
+
+
+def test_a_call_of_which_nothing_was_heard_is_left_to_a_person(case: CallCase) -> None:
+    both_in_a_silent_call(case)
+    ended = case.world.end(case.mechanic.user_id, case.session_id)
+    assert (ended.status, ended.reason) == ("cancelled", "no_talk")
+    assert is_paid(case) == "held"
+    held = case.world.owner.execute("SELECT demanded, facts ->> 'because' AS because FROM settlement_holds").fetchone()
+    assert held == {"demanded": "completed", "because": "silent"}
+
+
+@pytest.mark.parametrize("heard", ["MeetingEnded", "AttendeeJoined"])
+def test_a_medium_that_says_anything_is_believed(case: CallCase, heard: str) -> None:
+    meeting_id = both_in_a_silent_call(case)
+    case.world.end(case.mechanic.user_id, case.session_id)
+    now = case.world.one("SELECT clock_timestamp()")
+    detail = {"eventType": f"chime:{heard}", "timestamp": round(now.timestamp() * 1000), "meetingId": meeting_id}
+    if heard == "AttendeeJoined":
+        detail |= {"attendeeId": str(new_id()), "externalUserId": case.participant("customer")}
+    hear_chime(case.world.app, {**detail, "externalMeetingId": str(case.session_id)})
+    assert is_paid(case) == "open"
+
+
+def test_who_was_never_let_in_was_in_no_call(case: CallCase) -> None:
+    case.press()
+    both_in_the_room(case)
+    case.world.let_time_pass(70)
+    ended = case.world.end(case.mechanic.user_id, case.session_id)
+    assert ended.reason == "no_talk"
+    assert is_paid(case) == "open"
+
+
+def test_a_silent_call_that_was_too_short_is_no_case(case: CallCase) -> None:
+    both_in_a_silent_call(case, seconds=30)
+    assert case.world.end(case.customer, case.session_id).reason == "too_short"
+    assert is_paid(case) == "open"
+
+
+def test_a_silent_call_that_was_settled_is_found(case: CallCase) -> None:
+    both_in_a_silent_call(case)
+    case.world.end(case.mechanic.user_id, case.session_id)
+    case.world.let_time_pass(100)
+    with case.world.without_triggers() as connection:
+        connection.execute(
+            "INSERT INTO settlements (session_id, outcome, facts) VALUES (%s, 'nothing', '{}')",
+            [case.session_id],
+        )
+    assert str(case.session_id) in findings(case.world)["late_evidence_ignored"]

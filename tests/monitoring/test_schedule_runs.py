@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from autodoctor.deadline import SecondsLeft
@@ -117,3 +118,19 @@ def test_what_the_database_refuses_is_told_without_its_words(world: World, caplo
     assert logged["sqlstate"] == "22P02"
     assert "Cora" not in "".join(traceback.format_exception(told.value)) + str(logged)
     assert states(world)["relay"] == "failed"
+
+
+def test_of_what_failed_among_others_the_causes_are_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    name = "Cora Castillo"  # in a frame's source line stands the name of the variable
+    with pytest.raises(psycopg.Error) as refused:
+        world.app.one("SELECT %s::integer", [name])
+    with pytest.raises(ScheduleFailed) as told, recorded_run(world.app, "settle-missed"):
+        raise ExceptionGroup("2 sessions could not be settled", [refused.value, ValueError(name)])
+    assert str(told.value) == (
+        "settle-missed: 2 sessions could not be settled: InvalidTextRepresentation 22P02, ValueError"
+    )
+    (logged,) = (vars(record) for record in caplog.records)
+    causes = [(each["error"], each["sqlstate"]) for each in logged["causes"]]
+    assert causes == [("InvalidTextRepresentation", "22P02"), ("ValueError", None)]
+    assert "Cora" not in "".join(traceback.format_exception(told.value)) + str(logged)
+    assert states(world)["settle-missed"] == "failed"

@@ -1,12 +1,12 @@
 """SES's reports of bounces and complaints, shaped as its developer guide documents them."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from localcloud.database.postgres import Database
+from support.events.sqs_records import NO_QUEUE, sqs_record
 from support.lambda_event import Context, loaded
 from support.world import World
 
@@ -75,7 +75,7 @@ class Feedback:
 
     def take(self, *envelopes: object) -> list[str]:
         """Hand over one batch; returns the positions of those that are to come again."""
-        records = [{"messageId": str(number), "body": json.dumps(each)} for number, each in enumerate(envelopes)]
+        records = [sqs_record(each, str(number)) for number, each in enumerate(envelopes)]
         answer = self._handler({"Records": records}, Context())
         return [failed["itemIdentifier"] for failed in answer["batchItemFailures"]]
 
@@ -90,7 +90,8 @@ class Feedback:
 
 @pytest.fixture
 def feedback(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feedback]:
-    monkeypatch.setenv("DATABASE_URL", database.app_url)
+    for name, value in {**NO_QUEUE, "DATABASE_URL": database.app_url}.items():
+        monkeypatch.setenv(name, value)
     world = World(database)
     yield Feedback(world)
     world.close()

@@ -126,6 +126,7 @@ def test_a_time_is_in_utc_and_says_so() -> None:
     ("reason", "absent", "said"),
     [
         ("too_short", None, "too short"),
+        ("no_talk", None, "One of you never said a word"),
         ("withdrawn", None, "withdrawn"),
         ("expired", None, "expired"),
         ("no_show", "customer", "you did not join"),

@@ -51,11 +51,6 @@ def inbox(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox
         yield Inbox(mail_env)
 
 
-@pytest.fixture
-def customer() -> UUID:
-    return new_id()
-
-
 def test_newest_first_with_words_made_from_facts(inbox: Inbox, customer: UUID) -> None:
     session_id = inbox.notify(customer)
     page = inbox.page(customer)

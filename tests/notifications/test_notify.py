@@ -28,6 +28,7 @@ from autodoctor.sessions.presence import release
 from localcloud.database.postgres import Database
 from localcloud.stack.template import read_stack
 from support.events.mail_env import MailEnv, environment, open_mail_env, payout
+from support.events.sqs_records import sqs_record
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,11 +37,6 @@ ROOT = Path(__file__).parents[2]
 def mail_env(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailEnv]:
     with open_mail_env(database, monkeypatch) as mail_env:
         yield mail_env
-
-
-@pytest.fixture
-def customer() -> UUID:
-    return new_id()
 
 
 def test_a_whole_consultation_is_told_to_the_customer(mail_env: MailEnv, customer: UUID) -> None:
@@ -284,7 +280,7 @@ def test_a_process_killed_between_claim_and_mark_leaves_it_unknown(mail_env: Mai
     mail_env.ses.script[:] = ["hang"]
     event = mail_env.event(mail_env.queued(customer).session_id, "session.created")
     envelope = {"detail-type": event.type, "source": "autodoctor", "detail": json.loads(detail(event))}
-    batch = {"Records": [{"messageId": "1", "body": json.dumps(envelope)}]}
+    batch = {"Records": [sqs_record(envelope, "1")]}
     program = "import app, json, sys, support.lambda_event as u; app.handler(json.load(sys.stdin), u.Context())"
     with subprocess.Popen(
         [sys.executable, "-c", program],

@@ -1,13 +1,16 @@
 """What both parties are told when a mechanic is gone again, and the summary with notes and transcript."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from uuid import UUID
 
 import pytest
 
+from autodoctor.db import Database as Connection
 from autodoctor.events.model import ReplyEvent
 from autodoctor.ids import new_id
 from autodoctor.notifications.transcript import MOST_CHARACTERS, MOST_LINES, transcript_of
+from autodoctor.operations.privacy import erase_customer
 from autodoctor.sessions.end import Ender, end_session, explain_end
 from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.first_reply import replace_mechanic
@@ -24,11 +27,6 @@ SPANISH = "INSERT INTO notification_locales (user_id, locale) VALUES (%s, 'es')"
 def mail_env(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailEnv]:
     with open_mail_env(database, monkeypatch) as mail_env:
         yield mail_env
-
-
-@pytest.fixture
-def customer() -> UUID:
-    return new_id()
 
 
 @pytest.fixture
@@ -236,6 +234,16 @@ def test_what_was_erased_is_not_in_it(mail_env: MailEnv, customer: UUID) -> None
     write(mail_env, session_id, (None, "Call 555 0100"))
     mail_env.owner.execute("SELECT blank_room(%s)", [session_id])
     assert transcript_of(mail_env.app, session_id) == ((), False)
+
+
+def test_who_is_erased_before_the_events_come_is_told_nothing(mail_env: MailEnv, customer: UUID) -> None:
+    session_id = mail_env.completed(mail_env.mechanic(), customer)
+    with closing(Connection(lambda: mail_env.urls.owner_url)) as owner:
+        erase_customer(owner, customer, "ann")
+    for event in mail_env.events(session_id):
+        mail_env.tell(event)
+    assert mail_env.noted() == []
+    assert {(state, error) for _, state, error in mail_env.states()} == {("suppressed", "erased")}
 
 
 def test_a_long_talk_is_cut_to_its_newest_messages(mail_env: MailEnv, customer: UUID) -> None:

@@ -10,6 +10,8 @@ import pytest
 from psycopg import sql
 from typer.testing import CliRunner
 
+from autodoctor.contests.contests import AnswerRequest, ContestRequest, answer, contest
+from autodoctor.contests.errors import ContestNotOpen
 from autodoctor.db import Database
 from autodoctor.errors import CustomerErased
 from autodoctor.ids import new_id
@@ -20,8 +22,10 @@ from autodoctor.operations.mechanic_privacy import (
     export_mechanic,
 )
 from autodoctor.operations.privacy import CustomerBusy, NoSuchCustomer, erase_customer, export_customer
+from autodoctor.payments.settlement import settle
+from autodoctor.quotes.quotes import AmountRequest, EscalationRequest, escalate, give_amount
 from autodoctor.sessions.active import session_detail
-from autodoctor.sessions.end import Ender, end_session
+from autodoctor.sessions.end import Ender, end_session, explain_end
 from autodoctor.sessions.notes import NotesRequest, save_notes
 from localcloud.cli import app
 from support.attachment_rows import attachment
@@ -140,10 +144,39 @@ def test_an_erased_customer_starts_no_session_but_the_record_stays(world: World,
 def test_an_active_session_or_an_open_payment_has_to_end_first(world: World, owner: Database) -> None:
     customer = new_id()
     created = world.pending(customer)
-    with pytest.raises(CustomerBusy):
+    with pytest.raises(CustomerBusy, match=f"the active session {created.session_id}; end it first"):
         erase_customer(owner, customer, "ada")
     end_session(world.app, Ender(customer, actor="customer"), created.session_id)
     erase_customer(owner, customer, "ada")
+
+
+def test_nothing_is_said_of_an_erased_customer_any_more(world: World, owner: Database) -> None:
+    customer, mechanic, workshop = new_id(), world.mechanic(), world.workshop()
+    purchases.give(world, customer, 10)
+    contested, session = (completed(world, customer, mechanic) for _ in range(2))
+    for each in (contested, session):
+        settle(world.app, each)
+    contest(world.app, customer, contested, ContestRequest(reason="other", text=SAID))
+    erase_customer(owner, customer, "ada")
+    with pytest.raises(ContestNotOpen) as refused:
+        contest(world.app, customer, session, ContestRequest(reason="other", text=SAID))
+    assert refused.value.extras == {"contestState": "erased"}
+    with pytest.raises(ContestNotOpen):
+        answer(world.app, mechanic.user_id, contested, AnswerRequest(text=ANSWERED))
+    question = EscalationRequest.model_validate({"workshopId": workshop, "note": ANSWERED})
+    asked = escalate(world.app, mechanic.user_id, session, question)
+    given = AmountRequest.model_validate({"amountCents": 100, "description": ANSWERED})
+    assert give_amount(world.app, world.mechanic(workshop).user_id, asked.quote_id, given).description is None
+    assert {name: word for name, rows in everything(world).items() for word in SECRETS if word in rows} == {}
+
+
+def test_an_operators_late_words_on_an_end_are_not_kept_after_the_erasure(world: World, owner: Database) -> None:
+    customer, operator = new_id(), Ender(new_id(), any_session=True)
+    session = world.waiting(world.mechanic(), customer).session_id
+    end_session(world.app, operator, session)
+    erase_customer(owner, customer, "ada")
+    explain_end(world.app, operator, session, SAID)
+    assert SAID not in everything(world)["end_explanations"]
 
 
 def test_nobody_is_not_erased(owner: Database) -> None:

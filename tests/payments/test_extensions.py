@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from autodoctor.errors import SessionEnded, Unprocessable
+from autodoctor.errors import MechanicNotActive, SessionEnded, Unprocessable
 from autodoctor.extensions.errors import (
     ExtensionAnswered,
     ExtensionNotFound,
@@ -21,16 +21,6 @@ from support.world import Mechanic, World
 
 HALF_AN_HOUR = 30 * 60
 """The seeded plan `quick` has thirty minutes, and a pack of fifteen more for a credit or $5.99."""
-
-
-@pytest.fixture
-def customer() -> UUID:
-    return new_id()
-
-
-@pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    return world.mechanic()
 
 
 @pytest.fixture
@@ -131,6 +121,17 @@ def test_a_mechanic_may_decline_and_another_pack_may_be_asked_for(
     with pytest.raises(ExtensionAnswered):
         answer(world, mechanic, first)
     assert balance(world, customer) == 5
+
+
+def test_a_suspended_mechanic_sells_no_more_minutes_and_may_decline(
+    world: World, mechanic: Mechanic, customer: UUID, talk: UUID
+) -> None:
+    asked = ask(world, customer, talk)
+    world.owner.execute("UPDATE mechanics SET status = 'suspended'")
+    with pytest.raises(MechanicNotActive):
+        answer(world, mechanic, asked)
+    assert balance(world, customer) == 5
+    assert answer(world, mechanic, asked, agrees=False).status == "declined"
 
 
 def test_who_has_spent_the_credits_since_gets_no_minutes(

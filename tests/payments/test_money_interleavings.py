@@ -5,9 +5,18 @@ from uuid import UUID
 
 import pytest
 
+from autodoctor.contests.contests import ContestRequest, contest
 from autodoctor.errors import ActiveSessionExists, Problem
 from autodoctor.ids import new_id
 from autodoctor.payments.settlement import settle, sweep
+from autodoctor.quotes.quotes import (
+    AmountRequest,
+    ApprovalRequest,
+    EscalationRequest,
+    approve,
+    escalate,
+    give_amount,
+)
 from autodoctor.sessions.end import Ender, end_session
 from support.concurrency.stepper import Operation, Stepper
 from support.invariants.sessions import violations
@@ -114,12 +123,38 @@ def end_and_intake(world: World, customer: UUID) -> Conflict:
     return end, intake(customer), each_session_holds_its_own
 
 
+def contest_and_quote(world: World, customer: UUID) -> Conflict:
+    """A quote is approved as its session is contested: the share of it is held like the rest of the money."""
+    give(world, customer, 3)
+    mechanic, workshop = world.mechanic(), world.workshop()
+    created = buy_on(world.app, customer, "standard")
+    complete(world, created, customer, mechanic)
+    settle(world.app, created.session_id)
+    asked = EscalationRequest.model_validate({"workshopId": workshop})
+    quote = escalate(world.app, mechanic.user_id, created.session_id, asked)
+    amount = AmountRequest.model_validate({"amountCents": 5000})
+    give_amount(world.app, world.mechanic(workshop).user_id, quote.quote_id, amount)
+
+    def both_are_held(_outcomes: list[object]) -> None:
+        query = (
+            "SELECT count(*) FROM payout_holds h JOIN payouts p ON p.id = h.payout_id"
+            " WHERE p.session_id = %s AND h.reason = 'contest'"
+        )
+        assert world.one(query, created.session_id) == 2
+
+    why = ContestRequest(reason="other", text="It squeals as before.")
+    contests = Operation(lambda app: contest(app, customer, created.session_id, why), "INSERT INTO contests")
+    approves = Operation(lambda app: approve(app, customer, quote.quote_id, ApprovalRequest()), "INSERT INTO payouts")
+    return contests, approves, both_are_held
+
+
 @pytest.mark.parametrize(
     "conflict",
     [
         *(two_intakes, intake_and_grant, the_same_grant, return_and_intake, end_and_intake),
-        *(two_returns, two_earnings),
-        *(pytest.param(each, marks=pytest.mark.slow) for each in (return_and_sweep, two_sweeps)),  # hundreds each
+        *(two_returns, contest_and_quote),
+        # hundreds each
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (return_and_sweep, two_sweeps, two_earnings)),
     ],
 )
 def test_every_interleaving_closes_the_books(world: World, conflict: Callable[[World, UUID], Conflict]) -> None:

@@ -23,9 +23,10 @@ from hypothesis.stateful import (
 from autodoctor.contests.contests import ContestRequest, contest
 from autodoctor.contests.decide import DecideContestRequest, decide_contest
 from autodoctor.contests.errors import ContestNotOpen
-from autodoctor.errors import ActiveSessionExists, InsufficientCredits, Problem
+from autodoctor.errors import ActiveSessionExists, InsufficientCredits, Problem, Unprocessable
 from autodoctor.events.model import Event, SessionEvent, detail, event_of, parse_event
 from autodoctor.events.outbox import mark_of, pending
+from autodoctor.extensions.errors import ExtensionNotPaid, ExtensionNotPossible
 from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated  # noqa: TC001 - annotates an attribute
 from autodoctor.payments.ledger import accounts
@@ -33,15 +34,28 @@ from autodoctor.payments.settlement import settle, sweep
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep as expire
 from support.invariants.sessions import violations
+from support.money.extensions import extended, paid_by_card
 from support.money.purchases import balance, buy, give, pay_by_card, rows, spendable
 from support.world import Mechanic, World
 
 CUSTOMERS = st.integers(0, 3)
 MECHANICS = st.integers(0, 2)
 PICK = st.integers(0, 9)
+OUTCOMES = st.sampled_from(["keep", "part", "all", ""])
 FUNDINGS = st.sampled_from(["free", "credit", "card"])
 PAID = st.sampled_from(["quick", "standard", "diagnostic"])
 BILLABLE_SECONDS = 60
+# An extension is an intake of its own, and used if the talk went on into it.
+CREDITS_OF = """
+SELECT coalesce(sum(i.credits) FILTER (WHERE s.ended_at IS NULL), 0)::integer AS held,
+       coalesce(sum(i.credits) FILTER (WHERE s.status = 'completed' AND (
+         x.id IS NULL
+         OR s.ended_at >= s.started_at + make_interval(mins => x.starts_after, secs => s.min_billable_seconds))),
+       0)::integer AS spent
+  FROM intakes i LEFT JOIN session_extensions x ON x.id = i.id
+  JOIN sessions s ON s.id = coalesce(x.session_id, i.id) JOIN customers c ON c.id = s.customer_id
+ WHERE c.user_id = %s AND i.funding = 'credit'
+"""
 
 
 class MoneyMachine(RuleBasedStateMachine):
@@ -116,6 +130,30 @@ class MoneyMachine(RuleBasedStateMachine):
         if seconds >= BILLABLE_SECONDS:
             self.talked.add(created.session_id)
 
+    @rule(customer=CUSTOMERS, pay_with=st.sampled_from(["credit", "card"]), used=st.booleans())
+    def extend(self, customer: int, pay_with: str, *, used: bool) -> None:
+        """The customer of a talk under way pays for more minutes, and they talk on into them, or not."""
+        user_id = self.customers[customer]
+        created = self.open_sessions.get(user_id)
+        live = created and self.world.one(
+            "SELECT m.id FROM sessions s JOIN mechanics m ON m.id = s.mechanic_id"
+            " WHERE s.id = %s AND s.status = 'live'",
+            created.session_id,
+        )
+        if not live:
+            return
+        assert created is not None
+        (mechanic,) = [each for each in self.mechanics if each.id == live]
+        ways = {"credit": extended, "card": paid_by_card}
+        try:
+            extension_id = ways[pay_with](self.world, user_id, mechanic, created.session_id)
+        except (ExtensionNotPaid, ExtensionNotPossible, Unprocessable):  # too few credits, too long, or a free plan
+            return
+        if used:
+            begins = self.world.one("SELECT starts_after FROM session_extensions WHERE id = %s", extension_id)
+            self.world.let_time_pass(60 * begins + BILLABLE_SECONDS)
+        event(f"extension {pay_with}{' used' if used else ''}")
+
     @rule(customer=CUSTOMERS)
     def end(self, customer: int) -> None:
         created = self.open_sessions.pop(self.customers[customer], None)
@@ -131,33 +169,51 @@ class MoneyMachine(RuleBasedStateMachine):
         self.consult(customer, mechanic, seconds)
         self.end(customer)
 
-    @rule(pick=PICK, outcome=st.sampled_from(["keep", "part", "all", ""]))
+    @rule(pick=PICK, outcome=OUTCOMES)
     def contest(self, pick: int, outcome: str) -> None:
         """The customer of a settled session contests it, and an admin decides, unless they leave it."""
         settled = rows(
             self.world,
-            "SELECT st.session_id, c.user_id, i.funding, i.credits, i.price_cents FROM settlements st"
+            "SELECT st.session_id, c.user_id, p.cents, p.credits FROM settlements st"
             "  JOIN intakes i ON i.id = st.session_id JOIN customers c ON c.id = i.customer_id"
-            " WHERE st.outcome = 'pay' AND i.funding <> 'free'"
+            " CROSS JOIN LATERAL ("
+            "   SELECT (sum(price_cents) FILTER (WHERE funding = 'card'))::integer AS cents,"
+            "          (sum(credits) FILTER (WHERE funding = 'credit'))::integer AS credits"
+            "     FROM contested_prices(st.session_id)) AS p"
+            " WHERE num_nonnulls(p.cents, p.credits) > 0"
             "   AND NOT EXISTS (SELECT FROM contests k WHERE k.session_id = i.id AND k.outcome IS NOT NULL)"
             " ORDER BY st.session_id",
         )
         if not settled:
             return
-        session_id, customer, funding, credits_, price = settled[pick % len(settled)]
+        session_id, customer, cents, credits_ = settled[pick % len(settled)]
         try:
             contest(self.world.app, customer, session_id, ContestRequest(reason="other", text="It squeals."))
         except ContestNotOpen:  # days have passed
             return
-        unit, paid = ("refundCents", price) if funding == "card" else ("refundCredits", credits_)
-        if not outcome or (outcome == "part" and paid == 1):
+        halves = {"refundCents": (cents or 0) // 2, "refundCredits": (credits_ or 0) // 2}
+        if not outcome or (outcome == "part" and not any(halves.values())):
             return
-        amount = {unit: paid // 2} if outcome == "part" else {}
+        amount = {unit: half for unit, half in halves.items() if half} if outcome == "part" else {}
         request = DecideContestRequest.model_validate({"outcome": outcome, "note": "Read.", **amount})
         decide_contest(self.world.app, new_id(), session_id, request)
-        if funding == "credit" and outcome != "keep":
-            self.returned[customer] += amount.get(unit, paid)
-        event(f"contest {funding} {outcome}")
+        if outcome != "keep":
+            self.returned[customer] += amount.get("refundCredits", 0) if outcome == "part" else credits_ or 0
+        units = " and ".join(unit for unit, paid in (("card", cents), ("credit", credits_)) if paid)
+        event(f"contest {units} {outcome}")
+
+    @rule(customer=CUSTOMERS, funding=FUNDINGS, pay_with=st.sampled_from(["credit", "card"]), outcome=OUTCOMES)
+    def regret(self, customer: int, funding: str, pay_with: str, outcome: str) -> None:
+        """A talk that is extended, used to the end, settled and contested, where nothing is in its way."""
+        self.end(customer)
+        self.be_given_credits(customer, 6)
+        self.ask(customer, funding, "standard")
+        for mechanic in range(len(self.mechanics)):
+            self.consult(customer, mechanic, 0)
+        self.extend(customer, pay_with, used=True)
+        self.end(customer)
+        sweep(self.world.app, lambda: 60.0, 0)
+        self.contest(-1, outcome)
 
     @rule(seconds=st.sampled_from([601, 7_201, 11_000]))
     def go_away(self, seconds: int) -> None:
@@ -200,21 +256,12 @@ class MoneyMachine(RuleBasedStateMachine):
         assert rows(self.world, "SELECT session_id FROM settlements_due") == []
         for (outcome,) in rows(self.world, "SELECT DISTINCT outcome || ' ' || (facts ->> 'funding') FROM settlements"):
             event(outcome)
+        all_spent = 0
         for customer, given in self.given.items():
-            held, spent = rows(
-                self.world,
-                "SELECT coalesce(sum(i.credits) FILTER (WHERE s.ended_at IS NULL), 0)::integer AS held,"
-                "       coalesce(sum(i.credits) FILTER (WHERE s.status = 'completed'), 0)::integer AS spent"
-                "  FROM sessions s JOIN intakes i ON i.id = s.id JOIN customers c ON c.id = s.customer_id"
-                " WHERE c.user_id = %s AND i.funding = 'credit'",
-                customer,
-            )[0]
+            held, spent = rows(self.world, CREDITS_OF, customer)[0]
+            all_spent += spent
             assert spendable(self.world, customer) == given - held - spent + self.returned[customer]
-        spent = self.world.one(
-            "SELECT coalesce(sum(i.credits), 0)::integer FROM sessions s JOIN intakes i ON i.id = s.id"
-            " WHERE s.status = 'completed' AND i.funding = 'credit'"
-        )
-        assert balance(self.world, accounts.CREDITS_SPENT) == spent - sum(self.returned.values())
+        assert balance(self.world, accounts.CREDITS_SPENT) == all_spent - sum(self.returned.values())
         assert balance(self.world, accounts.CREDITS_ISSUED) == -sum(self.given.values())
 
     def deliver_all(self) -> None:

@@ -17,11 +17,6 @@ VOLVO = "2019 Volvo V60"
 
 
 @pytest.fixture
-def customer() -> UUID:
-    return new_id()
-
-
-@pytest.fixture
 def mechanic(push_env: PushEnv) -> Mechanic:
     return push_env.mechanic()
 

@@ -23,6 +23,7 @@ from autodoctor.quotes import quotes
 from autodoctor.quotes.quotes import AmountRequest, ApprovalRequest, EscalationRequest
 from autodoctor.sessions.presence import leave, release
 from support.invariants.sessions import violations
+from support.money.extensions import paid_by_card
 from support.money.purchases import pay_by_card
 from support.world import Mechanic, World
 
@@ -39,12 +40,17 @@ PEOPLE = 2
 OUT_OF_POCKET: LiteralString = """
 SELECT (SELECT coalesce(sum(p.amount_cents - p.withheld_cents), 0) FROM payouts p
          WHERE p.state IN ('due', 'sending', 'sent') AND NOT is_held(p.id))
-     - (SELECT coalesce(sum(i.price_cents), 0) FROM intakes i JOIN settlements s ON s.session_id = i.id
-         WHERE i.funding = 'card' AND s.outcome = 'pay') AS cents
+     - (SELECT coalesce(sum(i.price_cents), 0) FROM intakes i
+          LEFT JOIN settlements s ON s.session_id = i.id LEFT JOIN extension_settlements e ON e.extension_id = i.id
+         WHERE i.funding = 'card' AND coalesce(s.outcome, e.outcome) = 'pay') AS cents
 """
 SHARES: LiteralString = """
 SELECT count(*) FROM payouts p JOIN intakes i ON i.id = p.session_id
  WHERE p.kind = 'escalation' AND p.state = 'due' AND i.funding <> 'card'
+"""
+FREE_TALKS_ARE_EXTENDED: LiteralString = """
+UPDATE plans SET mechanic_share_bp = 7000, minute_packs = q.minute_packs
+  FROM (SELECT minute_packs FROM plans WHERE code = 'quick') AS q WHERE code = 'free'
 """
 
 
@@ -59,6 +65,7 @@ class Ring(RuleBasedStateMachine):
     def begin(self) -> None:
         self.world.clear()
         self.world.lift_limits()  # they have as much time as they like
+        self.world.owner.execute(FREE_TALKS_ARE_EXTENDED)
         self.workshop = self.world.workshop()
         self.customers = [new_id() for _ in range(PEOPLE)]
         self.mechanics = [self.world.mechanic(), self.world.mechanic(self.workshop)]
@@ -92,6 +99,17 @@ class Ring(RuleBasedStateMachine):
         with suppress(Problem):
             self.world.end(customer if by else self.mechanics[which % PEOPLE].user_id, made.session_id)
             settle(self.world.app, made.session_id)
+
+    @rule(which=PICK, who=PICK, used=st.booleans())
+    def extend(self, which: int, who: int, *, used: bool) -> None:
+        """More minutes, which cost one of them what another one has a part of."""
+        if not self.open:
+            return
+        customer, made = self.open[which % len(self.open)]
+        with suppress(Problem):
+            extension = paid_by_card(self.world, customer, self.of(who), made.session_id)
+            begins = self.world.one("SELECT starts_after FROM session_extensions WHERE id = %s", extension)
+            self.world.let_time_pass(60 * begins + 60 if used else 0)
 
     @rule(which=PICK, who=PICK)
     def contest(self, which: int, who: int) -> None:

@@ -4,6 +4,8 @@ from uuid import UUID
 
 import pytest
 
+from autodoctor.contests.contests import ContestRequest, contest
+from autodoctor.contests.decide import DecideContestRequest, decide_contest
 from autodoctor.errors import TooManyRequests
 from autodoctor.ids import new_id
 from autodoctor.monitoring.monitor import observe
@@ -92,6 +94,17 @@ def test_only_what_is_small_and_paid_for_needs_nobody(ring: Ring, paid: str, cen
     ring.held_session(paid, cents)
     assert ring.states() == [state]
     assert not {"escalation_differs", "hold_overlooked", "due_wrongly"} & set(findings(ring.world))
+
+
+def test_of_a_session_whose_price_goes_back_after_a_contest_an_admin_looks(ring: Ring) -> None:
+    created = pay_by_card(ring.world, ring.customer)
+    complete(ring.world, created, ring.customer, ring.mechanic)
+    settle(ring.world.app, created.session_id)
+    contest(ring.world.app, ring.customer, created.session_id, ContestRequest(reason="other", text="Not a word."))
+    decision = DecideContestRequest(outcome="all", note="We read the transcript.")
+    decide_contest(ring.world.app, new_id(), created.session_id, decision)
+    ring.quoted(created.session_id, 1_000)
+    assert ring.states() == ["held"]
 
 
 def test_the_second_in_thirty_days_waits(ring: Ring) -> None:

@@ -39,13 +39,13 @@ ARROWS: Final[Mapping[str, str]] = {
     "notifications": "db errors events ids observability printable sessions settings web",
     "push": "aws db errors events ids notifications observability sessions settings web",
     "payments.checkout": "db deadline errors ids observability payments.ledger payments.stripe sessions settings web",
-    "extensions": "db domain errors ids payments.checkout prefetched web",
+    "extensions": "db domain errors ids payments.checkout prefetched sessions web",
     "payments.losses": "db deadline domain ids payments.ledger payments.stripe web",
     "quotes": "db errors ids payments.ledger sessions web",
     "disputes": "admin db deadline documents errors notifications payments.losses payments.stripe plural web",
     "contests": "admin db domain errors ids payments.ledger payments.losses web",
     "events.dead_letters": "aws db errors events.feed ids observability settings web",
-    "intake": "db domain errors ids payments.checkout payments.ledger sessions web",
+    "intake": "db domain errors ids observability payments.checkout payments.ledger sessions web",
     "payments.outgoing": "db deadline payments.ledger payments.losses payments.stripe",
     "payments": (
         "db deadline domain errors payments.checkout payments.ledger payments.losses payments.outgoing "

@@ -96,6 +96,7 @@ DEPLOYED = {
     "CONSOLE_PICTURES_FROM": "https://files.example",
     "FILES_BUCKET": "files",
     "CONSOLE_MEDIUM": "chime",
+    "CONSOLE_MEDIUM_CLIENT": "/opt/chime/sdk.js.gz",
     "MEDIA_REGION": "eu-central-1",
     "MEETINGS_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:meetings",
     "CONSOLE_ISSUER": "https://issuer.example",

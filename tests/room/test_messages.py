@@ -56,18 +56,6 @@ def written(world: World, session: UUID) -> tuple[int, int]:
 
 
 @pytest.fixture
-def customer() -> UUID:
-    """Give the `sub` of a customer."""
-    return new_id()
-
-
-@pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    """Give an active mechanic."""
-    return world.mechanic()
-
-
-@pytest.fixture
 def session(world: World, mechanic: Mechanic, customer: UUID) -> UUID:
     """Give a session that the mechanic has accepted."""
     return world.waiting(mechanic, customer).session_id
@@ -99,6 +87,22 @@ def test_the_same_client_id_is_the_same_message(
     assert say(world, customer, session, "Hello", client_id).seq == first.seq
     assert [each.text for each in said(world, customer, session)] == ["Hello", "Hi"]
     assert written(world, session) == (1, 1)
+
+
+@pytest.mark.parametrize("erased", [False, True])
+def test_a_client_id_used_again_tells_what_stands_and_no_other_words(
+    world: World, customer: UUID, session: UUID, *, erased: bool
+) -> None:
+    client_id = new_id()
+    first = say(world, customer, session, "Hello", client_id)
+    if erased:
+        world.end(customer, session)
+        world.owner.execute("SELECT blank_room(%s)", [session])
+    again = say(world, customer, session, "Goodbye", client_id)
+    assert again.told is not None
+    assert again.told.message is not None
+    assert again.told.message == said(world, customer, session)[0]
+    assert (again.seq, again.told.message.text) == (first.seq, "" if erased else "Hello")
 
 
 def test_the_customer_may_write_while_they_wait(world: World, mechanic: Mechanic, customer: UUID) -> None:

@@ -1,16 +1,20 @@
 """A room as pages use it: said over HTTP, heard by WebSocket, against the functions of template.yaml."""
 
 import json
+from typing import LiteralString
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from autodoctor.ids import new_id
 from autodoctor.room.messages import MessageRequest, post
+from autodoctor.sessions.presence import join
 from support.account import Account, Caller
 from support.events.feed_client import FeedClient
 from support.room.member import Member
 from support.wait import wait_until
+from support.world import World
 
 
 @pytest.fixture
@@ -239,6 +243,48 @@ def test_the_same_message_sent_again_is_pushed_again_and_written_once(
         assert driver.say("Hello?", client_id) == driver.say("Hello?", client_id)
         helper.feed.wait_for(lambda _: len(helper.pushed("message")) > 1)
         assert list(helper.texts.values()).count("Hello?") == 1
+
+
+def test_who_types_on_two_devices_is_there_on_both(world: World) -> None:
+    """The other side is told of one of them only; neither has been silent."""
+    session_id = world.waiting(world.mechanic(), customer := new_id()).session_id
+    devices = [world.socket(customer), world.socket(customer)]
+    for device in devices:
+        join(world.app, customer, session_id, device)
+    world.let_time_pass(80)
+    told = [world.app.one("SELECT * FROM tell_typing(%s, %s)", (device, session_id)) for device in devices]
+    assert (told[0] is None, told[1]) == (False, None)
+    assert world.one("SELECT bool_and(heard_at > now() - interval '70 seconds') FROM realtime_connections")
+    world.let_time_pass(80)
+    assert world.app.one("SELECT * FROM tell_typing(%s, %s)", (devices[0], new_id())) is None
+    assert world.one("SELECT count(*) FROM realtime_connections WHERE heard_at > now() - interval '70 seconds'") == 1
+
+
+def test_two_devices_that_type_at_once_are_told_once(world: World) -> None:
+    session_id = world.waiting(world.mechanic(), customer := new_id()).session_id
+    devices = [world.socket(customer), world.socket(customer)]
+    for device in devices:
+        join(world.app, customer, session_id, device)
+    typing: LiteralString = "SELECT count(*) AS told FROM tell_typing(%s, %s)"
+    with psycopg.connect(world.urls.app_url) as other, world.owner.transaction():
+        assert world.one(typing, devices[0], session_id) == 1
+        other.execute("SET LOCAL lock_timeout = 10")
+        with pytest.raises(psycopg.errors.LockNotAvailable):  # it waits for the first one
+            other.execute(typing, [devices[1], session_id])
+        other.rollback()
+    assert world.one(typing, devices[1], session_id) == 0
+
+
+@pytest.mark.parametrize("said", ['{"action": "identify"}', '{"action": "nothing that there is"}', "hello"])
+def test_whatever_a_client_sends_shows_that_it_is_there(
+    account: Account, session: str, customer: Caller, said: str
+) -> None:
+    with Member(customer, session) as driver:
+        account.sql("UPDATE realtime_connections SET heard_at = heard_at - interval '80 seconds'")
+        driver.feed.send(said)
+        wait_until(
+            lambda: account.world.one("SELECT heard_at > now() - interval '70 seconds' FROM realtime_connections")
+        )
 
 
 def test_the_page_of_rooms_shows_words_as_text(account: Account, session: str, customer: Caller) -> None:

@@ -12,12 +12,6 @@ from autodoctor.sessions.presence import join, leave, release
 from support.world import World
 
 
-@pytest.fixture
-def customer() -> UUID:
-    """Give the `sub` of a customer."""
-    return new_id()
-
-
 def notes(world: World, session: UUID) -> list[str]:
     rows = world.owner.execute(
         "SELECT note FROM session_messages WHERE session_id = %s AND role = 'system' ORDER BY seq", [session]

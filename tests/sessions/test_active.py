@@ -22,16 +22,6 @@ from support.evidence import column
 from support.world import Mechanic, World
 
 
-@pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    return world.mechanic()
-
-
-@pytest.fixture
-def customer() -> UUID:
-    return new_id()
-
-
 def of_customer(world: World, user_id: UUID) -> SessionSummary:
     session = customer_active_session(world.app, user_id).session
     assert session is not None

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from autodoctor.errors import MechanicNotActive
-from autodoctor.events.model import MechanicEvent, event_of
+from autodoctor.events.model import MechanicEvent, SuspensionEvent, event_of
 from autodoctor.events.outbox import pending
 from autodoctor.ids import new_id
 from autodoctor.sessions.availability import Availability, AvailabilityRequest, availability, set_availability
@@ -262,7 +262,9 @@ def test_on_duty_is_who_is_available_and_active(world: World) -> None:
 def announced(world: World, mechanic: Mechanic) -> list[bool]:
     """The contents of this mechanic's events, oldest first."""
     events = [event_of(row) for row in pending(world.app, mechanic.id)]
-    assert all(isinstance(event, MechanicEvent) and event.mechanic_id == mechanic.id for event in events)
+    assert all(
+        isinstance(event, MechanicEvent | SuspensionEvent) and event.mechanic_id == mechanic.id for event in events
+    )
     return [event.available for event in events if isinstance(event, MechanicEvent)]
 
 
@@ -287,6 +289,8 @@ def test_a_suspension_is_an_event(world: World) -> None:
     for status in ("suspended", "active"):
         world.owner.execute("UPDATE mechanics SET status = %s WHERE id = %s", [status, mechanic.id])
     assert announced(world, mechanic) == [False, True]
+    types = [event_of(row).type for row in pending(world.app, mechanic.id)]
+    assert types.count("mechanic.suspended") == 1
 
 
 # --- a wish for a mechanic ------------------------------------------------------------------------

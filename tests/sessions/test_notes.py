@@ -25,11 +25,6 @@ A_DAY = 86_400
 TALKED = 3600
 
 
-@pytest.fixture
-def customer() -> UUID:
-    return new_id()
-
-
 def note(world: World, mechanic: Mechanic, session_id: UUID, text: str, version: int) -> NotesSaved:
     """Save as typed."""
     return save_notes(world.app, mechanic.user_id, session_id, NotesRequest(text=text, version=version))

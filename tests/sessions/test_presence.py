@@ -24,16 +24,6 @@ from support.world import Mechanic, World
 
 
 @pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    return world.mechanic()
-
-
-@pytest.fixture
-def customer() -> UUID:
-    return new_id()
-
-
-@pytest.fixture
 def session_id(world: World, mechanic: Mechanic, customer: UUID) -> UUID:
     """A session that this mechanic has accepted from this customer."""
     return world.waiting(mechanic, customer).session_id

@@ -1,12 +1,13 @@
 """The room as a witness: sockets that are bound to it, what ends their presence, and how much evidence there may be."""
 
+from contextlib import nullcontext
 from typing import LiteralString
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from autodoctor.errors import SessionEnded, Unprocessable
+from autodoctor.errors import SessionEnded, SessionNotFound, Unprocessable
 from autodoctor.events.feed.connections import drop
 from autodoctor.ids import new_id
 from autodoctor.sessions.presence import join, leave, release
@@ -14,16 +15,6 @@ from support.evidence import column, stretches
 from support.world import Mechanic, World
 
 MOST = 1000
-
-
-@pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    return world.mechanic()
-
-
-@pytest.fixture
-def customer() -> UUID:
-    return new_id()
 
 
 @pytest.fixture
@@ -66,6 +57,15 @@ def test_a_connection_that_is_not_the_callers_and_live_is_refused(
     assert (stretches(world, session_id), present(world, session_id)) == ([], (False, False))
 
 
+def test_who_may_not_enter_another_room_stays_in_their_own(world: World, customer: UUID, session_id: UUID) -> None:
+    others = world.waiting(world.mechanic(), new_id()).session_id
+    join(world.app, customer, session_id, socket := world.socket(customer))
+    for refused in (others, new_id()):
+        with pytest.raises(SessionNotFound):
+            join(world.app, customer, refused, socket)
+    assert (stretches(world, session_id), present(world, session_id)) == (["customer room..."], (True, False))
+
+
 def test_a_claim_gives_way_to_a_witness(world: World, customer: UUID, session_id: UUID) -> None:
     """Who joins before their feed says `connected`, and once more with its id, leaves when the socket closes."""
     join(world.app, customer, session_id)
@@ -81,6 +81,18 @@ def test_a_later_claim_replaces_no_witness(world: World, customer: UUID, session
     assert stretches(world, session_id) == ["customer room..."]
     drop(world.app, [socket])
     assert present(world, session_id) == (False, False)
+
+
+@pytest.mark.parametrize(("ago", "refused"), [(1.0, False), (2.0, True)])
+def test_a_flap_that_was_in_time_goes_on_although_its_statement_took_a_moment(
+    world: World, customer: UUID, session_id: UUID, *, ago: float, refused: bool
+) -> None:
+    join(world.app, customer, session_id, socket := world.socket(customer))
+    leave(world.app, customer, session_id, socket)
+    world.let_time_pass(ago)
+    with pytest.raises(psycopg.DatabaseError) if refused else nullcontext():
+        world.owner.execute("UPDATE session_presence SET until = NULL, closed_at = NULL")
+    assert stretches(world, session_id) == ["customer room" if refused else "customer room..."]
 
 
 def test_of_two_devices_one_may_leave(world: World, customer: UUID, session_id: UUID) -> None:

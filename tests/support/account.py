@@ -133,6 +133,7 @@ def running_account(database: Database, data_dir: Path, wanted: AccountSettings 
         overrides={"ThrottlingRate": "100000", "ThrottlingBurst": "100000", **wanted.parameters},
         max_processes=2,
         longest_redelivery_seconds=wanted.longest_redelivery_seconds,
+        chime_client=wanted.chime_client,
     )
     world = World(database)
     if wanted.roster:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 
@@ -16,6 +17,7 @@ class AccountSettings:
         evidence: what counts as having been together; `claimed` where two joins by curl are to complete a session.
         relayed: whether a relay publishes what calls leave in the outbox.
         parameters: of the template.
+        chime_client: the client of Chime's by which the console calls, instead of its own.
     """
 
     port: int = 0
@@ -24,6 +26,7 @@ class AccountSettings:
     evidence: Literal["witnessed", "claimed"] = "claimed"
     relayed: bool = True
     parameters: Mapping[str, str] = field(default_factory=dict)
+    chime_client: Path | None = None
 
 
 USUAL = AccountSettings()

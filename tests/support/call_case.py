@@ -1,6 +1,7 @@
 """A session with a call: who takes part in it, and what opens and closes its meetings."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from autodoctor.media.call import EnteredCall, call
@@ -25,6 +26,21 @@ class CallCase:
     def press(self, user_id: UUID | None = None) -> EnteredCall:
         """Press the button; the customer does, unless it is said who."""
         return call(self.world.app, self.entrance, user_id or self.customer, self.session_id)
+
+    def participant(self, role: str) -> str:
+        """What the medium knows a party by."""
+        found: str = self.world.one(
+            "SELECT participant_id(t)::text FROM session_participants t"
+            " WHERE session_id = %s AND role = %s AND until IS NULL",
+            self.session_id,
+            role,
+        )
+        return found
+
+    def asked_at(self) -> datetime:
+        """When the meeting was asked for, to the millisecond."""
+        found: datetime = self.world.one("SELECT date_trunc('milliseconds', asked_at) FROM session_meetings")
+        return found
 
     def sweep(self) -> int:
         """Let the sweep run; returns how many meetings it closed."""

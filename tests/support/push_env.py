@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,15 +115,18 @@ class PushEnv(World):
 
 
 @contextmanager
-def running_push_service(folder: Path) -> Iterator[PushService]:
-    """Run the push service by itself for the length of a `with` block."""
+def running_push_service(folder: Path, rewire: Callable[[str], str] = str) -> Iterator[PushService]:
+    """Run the push service by itself for the length of a `with` block.
+
+    `rewire` gives its endpoints another address than its own, such as that of a proxy.
+    """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="push", daemon=True)
     thread.start()
 
     async def start() -> tuple[web.ServerRunner, PushService]:
         port = scattered_port()
-        service = PushService(folder, f"http://127.0.0.1:{port}", lambda _line: None)
+        service = PushService(folder, rewire(f"http://127.0.0.1:{port}"), lambda _line: None)
         runner = web.ServerRunner(web.Server(service.serve))
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -140,9 +143,11 @@ def running_push_service(folder: Path) -> Iterator[PushService]:
 
 
 @contextmanager
-def open_push_env(database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PushEnv]:
+def open_push_env(
+    database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch, rewire: Callable[[str], str] = str
+) -> Iterator[PushEnv]:
     """A world with the environment of PushFunction."""
-    with running_push_service(folder) as service:
+    with running_push_service(folder, rewire) as service:
         variables = {
             "MAIL_FROM": "service@example.com",
             "SESSION_BASE_URL": "https://sessions.example",

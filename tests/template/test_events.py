@@ -127,9 +127,9 @@ def test_rules_see_our_own_events_and_those_of_the_mail_service(rules: Document)
         "detail-type": [{"prefix": "session."}, {"prefix": "assignment."}, {"prefix": "mechanic."}],
     }
     of_money = {"payout.sent", "payout.failed", "receipt.issued"}
-    of_money |= {"payment.unfulfillable", "payment.failed", "payment.refund_failed"}
+    of_money |= {"payment.unfulfillable", "payment.failed", "payment.late", "payment.refund_failed"}
     of_quotes = {"quote.requested", "quote.given", "quote.approved"}
-    of_notes = {"reply.late", "mechanic.set_away", "summary.ready", "notes.added"}
+    of_notes = {"reply.late", "mechanic.set_away", "mechanic.suspended", "summary.ready", "notes.added"}
     of_sessions = {f"session.{each}" for each in ("created", "pending", "waiting", "ended", "expired")}
     of_contests = {"contest.opened", "contest.decided"}
     told = {*of_sessions, *of_money, *of_quotes, *of_notes, *of_contests}

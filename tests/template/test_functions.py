@@ -83,6 +83,15 @@ def test_what_fails_asynchronously_ends_in_an_encrypted_queue(resources: Documen
     assert asynchronous == 10
 
 
+def test_a_scheduled_run_that_failed_is_tried_again_before_it_is_a_dead_letter(transformed: Document) -> None:
+    """Lambda does so a minute later, and only while the event is not too old: what was away for seconds is back."""
+    configs = [each["Properties"] for each in transformed.values() if each["Type"] == "AWS::Lambda::EventInvokeConfig"]
+    assert configs
+    for config in configs:
+        assert config["MaximumRetryAttempts"] >= 1
+        assert config["MaximumEventAgeInSeconds"] >= 3 * 60
+
+
 def test_every_schedule_retries_and_has_a_dead_letter_queue(transformed: Document) -> None:
     schedules = [each for each in transformed.values() if each["Type"] == "AWS::Scheduler::Schedule"]
     assert schedules

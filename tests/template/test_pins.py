@@ -1,5 +1,7 @@
 """Versions agree: project, layer, functions, and the environment of the tests."""
 
+import json
+import re
 import tomllib
 from collections.abc import Iterable
 from importlib import metadata
@@ -108,3 +110,23 @@ def test_the_bytecode_layer_is_made_of_the_shared_layer_and_laid_over_it(
 def test_no_package_host_stands_in_the_pins(root: Path) -> None:
     for name in ("pyproject.toml", *(f"layers/{layer}/requirements.txt" for layer in LAYERS)):
         assert "://" not in (root / name).read_text(encoding="utf-8"), name
+
+
+def test_the_client_of_chime_is_pinned_to_the_byte_without_a_host(root: Path) -> None:
+    named: dict[str, str] = json.loads((root / "layers/chime/package.json").read_text(encoding="utf-8"))["dependencies"]
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in named.values()), named
+    lock = json.loads((root / "layers/chime/package-lock.json").read_text(encoding="utf-8"))["packages"]
+    assert lock.pop("")["dependencies"] == named
+    assert {name: lock[f"node_modules/{name}"]["version"] for name in named} == named
+    assert [name for name, package in lock.items() if "resolved" in package or "integrity" not in package] == []
+
+
+def test_the_console_is_told_where_the_layer_has_the_client_of_chime(
+    resources: Document, functions: Document, root: Path
+) -> None:
+    layer, console = resources["ChimeLayer"], functions["ConsoleFunction"]
+    assert layer["Metadata"]["BuildMethod"] == "makefile"
+    assert {"Ref": "ChimeLayer"} in resources["ConsoleFunction"]["Properties"]["Layers"]
+    made = (root / layer["Properties"]["ContentUri"] / "Makefile").read_text(encoding="utf-8")
+    folder, file = re.findall(r"\$\(ARTIFACTS_DIR\)(/\S+)", made)[0], re.findall(r'"\$\(target\)(/\S+)"', made)[0]
+    assert console["Environment"]["Variables"]["CONSOLE_MEDIUM_CLIENT"] == f"/opt{folder}{file}"

@@ -84,6 +84,7 @@ PROTECTED = {
     "GET /api/receipts/{receiptId}",
     "POST /api/customer/credits/checkout",
     "GET /api/intakes/{intakeId}",
+    "POST /api/intakes/{intakeId}/answer",
     "POST /api/admin/credits",
     "GET /api/mechanic/earnings",
     "GET /api/mechanic/referral-code",

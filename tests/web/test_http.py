@@ -113,6 +113,12 @@ def test_a_page_is_sent_as_it_is_with_its_own_headers_and_ours() -> None:
     assert call(handler, event(PAGE, query={"missing": "1"})).status == 404
 
 
+def test_a_query_that_cannot_be_stored_is_refused_with_its_name() -> None:
+    answer = call(handler, event(PAGE, query={"missing": "a\x00", "ignored": "\x00"}))
+    assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, "/missing")
+    assert call(handler, event(PAGE, query={"ignored": "\x00"})).status == 200
+
+
 # --- who calls ------------------------------------------------------------------------------------
 
 

@@ -6,12 +6,18 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from autodoctor.admin.payouts import HoldRequest
+from autodoctor.admin.settlements import DecideRequest
+from autodoctor.contests.decide import DecideContestRequest
 from autodoctor.intake.request import IntakeRequest, Signature
 from autodoctor.intake.waiver import WaiverRequest
 from autodoctor.notifications.kinds import Kind
 from autodoctor.notifications.mail import render
 from autodoctor.notifications.samples import sample
+from autodoctor.payments.ledger.credits import GrantRequest
 from autodoctor.printable import is_visible, printable
+from autodoctor.quotes.quotes import AmountRequest, EscalationRequest
+from autodoctor.sessions.end import EndRequest
 from localcloud.commands.samples import INTAKE
 
 UNSEEN = ["\u200b\u2060", "\u200b", "\u00ad", "\u3164", "\u2800", "\u202e\u202c", "\ufeff", "\u0301", "\u115f \u1160"]
@@ -29,6 +35,22 @@ def test_what_shows_nothing_is_no_signature_name_or_concern(text: str) -> None:
         (IntakeRequest, {**INTAKE, "vehicle": {**INTAKE["vehicle"], "make": text}}, ("vehicle", "make")),
     ):
         assert pointer in refused(model, body)
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        (DecideContestRequest, "note"),
+        (DecideRequest, "note"),
+        (HoldRequest, "reason"),
+        (GrantRequest, "reason"),
+        (EndRequest, "explanation"),
+        (EscalationRequest, "note"),
+        (AmountRequest, "description"),
+    ],
+)
+def test_what_shows_nothing_is_no_reason_that_others_read(model: type[BaseModel], field: str) -> None:
+    assert (field,) in refused(model, {field: UNSEEN[0]})
 
 
 def refused(model: type[BaseModel], body: dict[str, Any]) -> list[tuple[int | str, ...]]:

@@ -126,6 +126,12 @@ def test_an_instant_without_an_offset_is_refused() -> None:
         Stamp.model_validate_json('{"someTime": "2026-11-21T12:30:00"}')
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-10:00"])
+def test_an_instant_outside_the_calendar_of_utc_is_refused(at: str) -> None:
+    with pytest.raises(ValidationError):
+        Stamp.model_validate_json(json.dumps({"someTime": at}))
+
+
 def test_requests_are_read_in_camel_case_only() -> None:
     assert Entry.model_validate_json('{"givenName": "Cora"}').given_name == "Cora"
     assert Entry.model_validate_json('{"given_name": "Cora"}').given_name == "x"

@@ -1,25 +1,46 @@
 """A browser that already has a file does not get it again, whichever header says so."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
-from autodoctor.web.static_files import Places, StaticFiles
+from autodoctor.web.http import Content
+from autodoctor.web.static_files import Calls, Places, StaticFiles
+
+CLIENT = "export const client = 1;"
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> StaticFiles:
-    (tmp_path / "page.html").write_text("<!doctype html><title>A page</title>", encoding="utf-8")
+def made(folder: Path, medium: str) -> StaticFiles:
+    (folder / "page.html").write_text("<!doctype html><title>A page</title>", encoding="utf-8")
+    (folder / "talk.html").write_text("<!doctype html><title>A call</title>", encoding="utf-8")
+    bundle = folder / "client.js.gz"
+    bundle.write_bytes(gzip.compress(CLIENT.encode()))
     places = Places(
         issuer="https://issuer.example",
         client_id="client",
-        medium="local",
+        medium=medium,
         connects_to="wss://feed.example/live https://issuer.example/pool",
         pictures_from="https://files.example",
         sessions="https://sessions.example/console",
     )
-    (tmp_path / "talk.html").write_text("<!doctype html><title>A call</title>", encoding="utf-8")
-    return StaticFiles(tmp_path, {"video": "talk.html"}, places, calls="talk.html")
+    return StaticFiles(folder, {"video": "talk.html"}, places, Calls("talk.html", "call/client.js", bundle))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> StaticFiles:
+    return made(tmp_path, "local")
+
+
+@pytest.fixture
+def with_chime(tmp_path: Path) -> StaticFiles:
+    return made(tmp_path, "chime")
+
+
+def found(site: StaticFiles, name: str) -> Content | Content[bytes]:
+    answer = site.file(name, None)
+    assert answer is not None
+    return answer
 
 
 def status(site: StaticFiles, known: str | None) -> int | None:
@@ -63,8 +84,35 @@ def test_a_file_that_is_not_there_is_not_there_whatever_is_known(site: StaticFil
 
 
 def test_camera_and_microphone_are_for_the_page_of_calls_alone(site: StaticFiles) -> None:
-    page, talk = site.file("page.html", None), site.file("video/0123", None)
-    assert page is not None
-    assert talk is not None
+    page, talk = found(site, "page.html"), found(site, "video/0123")
     assert page.headers["Permissions-Policy"] == "camera=(), geolocation=(), microphone=()"
     assert talk.headers["Permissions-Policy"] == "camera=(self), geolocation=(), microphone=(self)"
+
+
+def test_the_page_of_calls_alone_reaches_chime_and_makes_workers(with_chime: StaticFiles) -> None:
+    page, talk = (
+        found(with_chime, name).headers["Content-Security-Policy"].split("; ") for name in ("page.html", "video/0123")
+    )
+    chime = "https://*.chime.aws wss://*.chime.aws"
+    assert talk == [*(each.replace("'self' https", f"'self' {chime} https") for each in page), "worker-src blob:"]
+    assert not any("chime" in each or "blob:" in each for each in page if not each.startswith("img-src"))
+
+
+def test_another_medium_needs_no_more_than_the_other_pages_do(site: StaticFiles) -> None:
+    page, talk = found(site, "page.html"), found(site, "video/0123")
+    assert talk.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
+
+
+def test_the_client_of_chime_is_served_packed_and_kept_like_any_file(with_chime: StaticFiles) -> None:
+    client = found(with_chime, "call/client.js")
+    assert isinstance(client.body, bytes)
+    assert gzip.decompress(client.body).decode() == CLIENT
+    assert client.headers["Content-Encoding"] == "gzip"
+    assert client.content_type == "text/javascript; charset=utf-8"
+    again = with_chime.file("call/client.js", client.headers["ETag"])
+    assert again is not None
+    assert (again.status, again.body) == (304, "")
+
+
+def test_where_chime_is_not_the_medium_there_is_no_client(site: StaticFiles) -> None:
+    assert site.file("call/client.js", None) is None

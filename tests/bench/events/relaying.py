@@ -27,7 +27,7 @@ ROUNDS: Final = 4
 
 _FILL: Final[LiteralString] = """
 INSERT INTO outbox (subject_id, id)
-SELECT session_id, id FROM session_events WHERE type = 'transition'
+SELECT session_id, id FROM session_events
 UNION ALL SELECT session_id, id FROM session_assignment_events ORDER BY id
 """
 

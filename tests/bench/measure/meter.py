@@ -1,6 +1,7 @@
 """PostgreSQL's own counts of one call: statements, commits, buffers, index searches."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ _LOGGED: Final = re.compile(
 )
 
 _COMMITS: Final[LiteralString] = "SELECT xact_commit FROM pg_stat_database WHERE datname = 'autodoctor'"
+
+_PROCESS: Final[LiteralString] = "SELECT pg_backend_pid() AS pid"
+_RUNS: Final[LiteralString] = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+_PATIENCE_SECONDS: Final = 30.0
 
 _HEAP: Final[LiteralString] = """
 SELECT relname, heap_blks_hit + heap_blks_read + coalesce(toast_blks_hit + toast_blks_read, 0), 0
@@ -107,7 +112,17 @@ class Meter:
     def _set_log_statement(self, value: Literal["all", "none"]) -> None:
         statement = sql.SQL("ALTER ROLE {} SET log_statement = {}")
         self._outside.execute(statement.format(sql.Identifier(APP_ROLE), sql.Literal(value)))
+        row = database().only(_PROCESS, ())
         database().close()  # a role's settings reach new connections only
+        self._wait_for_the_end_of(row["pid"])
+
+    def _wait_for_the_end_of(self, process: int) -> None:
+        """Wait until a connection's process is gone: it counts what it has left as it ends, however late that is."""
+        give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        while self._outside.execute(_RUNS, [process]).fetchone() is not None:
+            if time.monotonic() > give_up_at:
+                raise RuntimeError(f"PostgreSQL's process {process} does not end")
+            time.sleep(0.01)
 
     def _flush(self) -> None:
         database().one(_FLUSH, ())

@@ -3,7 +3,7 @@
 import pytest
 
 from localcloud.gateway.routing import Router
-from localcloud.stack.template import Route
+from localcloud.stack.http_api import Route
 
 KEYS = (
     "ANY /pets/{proxy+}",

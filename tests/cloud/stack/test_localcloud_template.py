@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from localcloud.stack.cloudformation import QUEUES_URL, Resolver, TemplateError, Value, load
-from localcloud.stack.template import AsyncPolicy, Stack, Throttle, read_stack
+from localcloud.stack.http_api import Throttle
+from localcloud.stack.template import AsyncPolicy, Stack, read_stack
 
 HEADER = """
 Parameters:

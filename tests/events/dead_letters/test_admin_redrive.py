@@ -74,6 +74,23 @@ def test_shows_every_queue_and_its_letters_without_what_they_say(admin: Caller, 
     assert (second["detailType"], second["sessionId"], third["detailType"]) == ("x", None, None)
 
 
+def test_what_is_listed_is_short_whatever_the_letters_are(admin: Caller, letters: DeadLetterQueues) -> None:
+    long = "x" * 100_000
+    detail = dict.fromkeys(("eventId", "sessionId", "assignmentId"), long)
+    event = json.dumps({"detail-type": f"{SECRET}: {long}", "detail": {}})
+    for body in (event, json.dumps({"detail-type": [long], "id": {}, "detail": detail})):
+        for _ in range(10):
+            letters.put("PushDeadLetterQueue", body)
+    context = {"functionArn": arn("lambda", "function:PushFunction"), "condition": long}
+    answer = {"errorType": [SECRET]}
+    letters.put("MediaDeadLetterQueue", json.dumps({"requestContext": context, "responsePayload": answer}))
+    shown = admin.send("GET", PATH)
+    assert len(shown.content) < 32_768
+    assert SECRET not in shown.text
+    assert seen(admin, "PushDeadLetterQueue")["count"] == 20
+    assert {each["detailType"] for each in seen(admin, "PushDeadLetterQueue")["letters"]} == {None}
+
+
 def test_a_redriven_letter_that_fails_again_becomes_a_dead_letter_again(
     account: Account, admin: Caller, letters: DeadLetterQueues
 ) -> None:

@@ -97,6 +97,12 @@ def request(dev: Dev, person: str) -> dict[str, str]:
     return started
 
 
+def listening(*feeds: Watched) -> None:
+    """Wait until the server has answered them: what happens from then on is pushed, not only found in the queue."""
+    for feed in feeds:
+        feed.line_with("connectionId")
+
+
 def accept_and_end(dev: Dev, started: dict[str, str]) -> None:
     for path in (f"mechanic/assignments/{started['assignmentId']}/accept", f"sessions/{started['sessionId']}/end"):
         assert dev.call("mechanic1", "POST", f"/api/{path}").status_code == 200
@@ -104,6 +110,7 @@ def accept_and_end(dev: Dev, started: dict[str, str]) -> None:
 
 def test_shows_each_change_as_it_happens_until_interrupted(dev: Dev) -> None:
     with watching(dev.data_dir) as mechanic, watching(dev.data_dir, "--as", "customer1", "--json") as customer:
+        listening(mechanic, customer)
         started = request(dev, "customer1")
         line = mechanic.line_with("new_assignment", started["assignmentId"])
         assert f"sessionId={started['sessionId']}" in line
@@ -132,6 +139,7 @@ def test_replays_what_came_after_a_number_and_says_when_it_cannot(dev: Dev) -> N
 def test_is_for_anybody_by_id(dev: Dev) -> None:
     [person] = [person for person in ROSTER if person.key == "customer3"]
     with watching(dev.data_dir, "--sub", str(person.sub), "--group", "customers") as feed:
+        listening(feed)
         started = request(dev, "customer3")
         feed.line_with("session_updated", started["sessionId"])
     accept_and_end(dev, started)
@@ -143,6 +151,7 @@ def test_a_reset_under_the_running_server_does_not_leave_it_deaf(dev: Dev) -> No
         for feed in (mechanic, customer):
             feed.line_with("lost:")
             feed.line_with("connected again")
+        listening(mechanic, customer)
         started = request(dev, "customer1")
         mechanic.line_with("new_assignment", started["assignmentId"])
         accept_and_end(dev, started)
@@ -174,6 +183,7 @@ def test_goes_on_after_the_server_was_killed_and_misses_nothing(tmp_path_factory
     with contextlib.ExitStack() as feeds:
         with running_dev(data_dir) as dev:
             feed = feeds.enter_context(watching(data_dir))
+            listening(feed)
             first = request(dev, "customer1")
             feed.line_with("new_assignment", first["assignmentId"])
             family = dev.family()

@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 
 from autodoctor.events.model import PaymentEvent, event_of
-from autodoctor.ids import new_id
 from autodoctor.intake.card import CheckoutOpened
 from autodoctor.notifications.inbox import notifications
 from autodoctor.notifications.notify import MOST_AN_HOUR
@@ -26,11 +25,6 @@ def post(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailEn
     """Give the test the mails about the sessions of `checkout_env`."""
     with open_mail_env(database, monkeypatch) as mail_env:
         yield mail_env
-
-
-@pytest.fixture
-def customer() -> UUID:
-    return new_id()
 
 
 def payment_events(post: MailEnv) -> list[PaymentEvent]:

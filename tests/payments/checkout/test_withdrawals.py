@@ -7,10 +7,13 @@ import pytest
 from autodoctor.errors import WithdrawnTooOften
 from autodoctor.ids import new_id
 from autodoctor.monitoring.monitor import observe
+from autodoctor.payments.settlement import settle
 from support.money.checkout_env import SIGNED, CheckoutEnv
+from support.money.extensions import INCLUDED_SECONDS, ask, extended_by_card
 from support.money.purchases import rows
+from support.money.refund_env import RefundEnv
 
-ALERT = "SELECT subject, facts->>'sessions' FROM health_alerts WHERE alert = 'customer_withdrawals_high'"
+ALERT = "SELECT subject, facts->>'payments' FROM health_alerts WHERE alert = 'customer_withdrawals_high'"
 
 
 def pay_and_give_up(checkout_env: CheckoutEnv, customer: UUID) -> None:
@@ -51,3 +54,44 @@ def test_the_limit_is_a_setting(checkout_env: CheckoutEnv) -> None:
     pay_and_give_up(checkout_env, customer)
     with pytest.raises(WithdrawnTooOften):
         checkout_env.ask(customer)
+
+
+@pytest.fixture
+def talk(refund_env: RefundEnv) -> UUID:
+    """A talk that is live, paid by card."""
+    session_id, world = refund_env.buy(), refund_env.checkout_env.world
+    world.accept(refund_env.mechanic, refund_env.checkout_env.session())
+    world.meet(session_id, refund_env.customer(session_id), refund_env.mechanic)
+    return session_id
+
+
+def test_minutes_that_are_paid_and_not_used_count_while_the_talk_goes_on_and_once_it_is_over(
+    refund_env: RefundEnv, talk: UUID
+) -> None:
+    world, customer = refund_env.checkout_env.world, refund_env.customer(talk)
+    world.owner.execute("UPDATE settings SET value = '3' WHERE key = 'withdrawn_payments_per_day'")
+    for _ in range(3):
+        extended_by_card(refund_env, talk)
+    with pytest.raises(WithdrawnTooOften) as refused:
+        ask(world, customer, talk, pay_with="card")
+    assert refused.value.extras == {"withdrawn": 3}
+    world.let_time_pass(90)
+    assert world.end(customer, talk).ended_by == "customer"
+    assert settle(world.app, talk)
+    with pytest.raises(WithdrawnTooOften):
+        refund_env.checkout_env.ask(customer)
+    observe(world.app)
+    assert rows(world, ALERT) == [(str(world.one("SELECT customer_id FROM sessions")), "3")]
+    world.let_time_pass(24 * 3600)
+    assert refund_env.checkout_env.ask(customer).checkout_url
+
+
+def test_minutes_that_are_used_or_that_the_mechanic_ended_do_not_count(refund_env: RefundEnv, talk: UUID) -> None:
+    world, customer = refund_env.checkout_env.world, refund_env.customer(talk)
+    world.owner.execute("UPDATE settings SET value = '1' WHERE key = 'withdrawn_payments_per_day'")
+    extended_by_card(refund_env, talk)
+    world.let_time_pass(INCLUDED_SECONDS + 61)
+    extended_by_card(refund_env, talk)
+    world.end(refund_env.mechanic.user_id, talk)
+    assert settle(world.app, talk)
+    assert refund_env.checkout_env.ask(customer).checkout_url

@@ -39,7 +39,7 @@ def test_both_are_told(mail_env: MailEnv) -> None:
         ("contest_opened", "mia@example.com"),
     ]
     (shown, *_) = notifications(mail_env.app, customer).notifications
-    assert shown.text == "We looked at your video consultation. You get 1 credit of its price back."
+    assert shown.text == "We looked at your video consultation. You get 1 credit back of what you paid."
     kept = str(mail_env.one("SELECT string_agg(data::text, ' ') FROM notifications"))
     assert not any(word in kept for word in ("squeals", "cut short"))
 

@@ -20,11 +20,6 @@ from support.world import Mechanic, World
 
 
 @pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    return world.mechanic()
-
-
-@pytest.fixture
 def customer(world: World) -> UUID:
     customer = new_id()
     give(world, customer, 10)

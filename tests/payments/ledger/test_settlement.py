@@ -24,12 +24,6 @@ TO_REFUND = "SELECT intake_id, kind, amount_cents, currency, state FROM refunds"
 OUTCOMES = "SELECT session_id, outcome FROM settlements"
 
 
-@pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    """Give a mechanic."""
-    return world.mechanic()
-
-
 def cancelled(world: World, session_id: UUID) -> UUID:
     assert world.end(CUSTOMER, session_id).status == "cancelled"
     return session_id

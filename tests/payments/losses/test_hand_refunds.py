@@ -200,6 +200,17 @@ def test_a_refund_by_hand_that_came_back_is_sent_by_us(refund_env: RefundEnv) ->
     refund_env.balanced()
 
 
+def test_a_payout_that_comes_back_to_life_is_held_while_its_mechanic_is_suspended(refund_env: RefundEnv) -> None:
+    refund_env.onboard()
+    by_hand = refund_env.refund(refund_env.earned())
+    refund_env.checkout_env.world.owner.execute("UPDATE mechanics SET status = 'suspended'")
+    refund_env.checkout_env.stripe.fail_refund(by_hand)
+    refund_env.tell()
+    refund_env.later()
+    assert refund_env.payouts() == Sent()
+    assert (refund_env.payout()["state"], refund_env.payout()["waits_for"]) == ("held", "release")
+
+
 @pytest.mark.parametrize("order", ORDERS[1:])
 def test_a_payout_comes_back_to_life_with_a_refund_that_came_back(refund_env: RefundEnv, order: Order) -> None:
     session_id = refund_env.earned()

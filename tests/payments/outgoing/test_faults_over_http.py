@@ -8,10 +8,11 @@ import httpx
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger.accounts import DISPUTED
 from localcloud.stripe.state.webhooks import PATHS, signature
-from payments.outgoing.test_sending_over_http import BY_CARD, agrees, bought, held, of_session, onboarded, sweep_until
+from payments.outgoing.test_sending_over_http import BY_CARD, bought, held
 from payments.test_over_http import soon
 from support.account import Account
 from support.invariants.sessions import violations
+from support.money.over_http import agrees, of_session, onboarded, sweep_until
 from support.money.purchases import balance
 
 

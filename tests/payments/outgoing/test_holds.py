@@ -22,12 +22,6 @@ RETRY = "SELECT retry_stripe_job(id) FROM payouts"
 CHANGES = "SELECT kind, after->>'reason' FROM admin_changes WHERE kind LIKE 'payout.%%' ORDER BY id"
 
 
-@pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    """Give a mechanic."""
-    return world.mechanic()
-
-
 def put(world: World, mechanic: Mechanic, status: str) -> None:
     """Suspend a mechanic, or make them active again."""
     change_mechanic(world.app, new_id(), mechanic.id, MechanicPatch.model_validate({"status": status}))

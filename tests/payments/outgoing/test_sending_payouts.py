@@ -16,17 +16,11 @@ from support.invariants.sessions import violations
 from support.money.payout_env import PayoutEnv
 from support.money.purchases import balance, buy, complete, give, rows
 from support.wait import wait_until
-from support.world import Mechanic, World
+from support.world import Mechanic
 
 DAY = 24 * 3600
 SHARE = 2099
 EVENTS = "SELECT type, payload->>'reason' FROM outbox WHERE type LIKE 'payout.%%' ORDER BY id"
-
-
-@pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    """Give a mechanic."""
-    return world.mechanic()
 
 
 def sweep_elsewhere(payout_env: PayoutEnv) -> Sent:

@@ -10,15 +10,9 @@ from autodoctor.errors import MechanicNotActive, PaymentsUnavailable
 from autodoctor.ids import new_id
 from autodoctor.payments.stripe.connect import account_updated, onboarding, start_onboarding
 from support.money.payout_env import PayoutEnv
-from support.world import Mechanic, World
+from support.world import Mechanic
 
 DAY = 24 * 3600
-
-
-@pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    """Give a mechanic."""
-    return world.mechanic()
 
 
 def test_a_mechanic_goes_through_onboarding(payout_env: PayoutEnv, mechanic: Mechanic) -> None:

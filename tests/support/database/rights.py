@@ -1,8 +1,8 @@
 """What the application's role may do beside reading, and why: also what whoever has stolen its password can do.
 
 The keys are generated from the catalogue (tests/schema/test_stolen_password.py): a right on a table, or a function that
-can write. The columns of each right are in tests/schema/test_schema.py. What a thief makes of these is bounded by the
-schema's constraints and triggers, audited by triggers, or found by `autodoctor verify`.
+can write. The columns of each right are in tests/schema/test_application_role.py. What a thief makes of these is
+bounded by the schema's constraints and triggers, audited by triggers, or found by `autodoctor verify`.
 """
 
 from typing import Final
@@ -144,7 +144,6 @@ FUNCTIONS: Final = {
     "claim_by_hand": _BY_TRIGGER,
     "close_presence": _BY_TRIGGER,
     "conclude_session": "ends a session with the verdict that its evidence gives",
-    "contest_holds": "releases what decided contests hold; a trigger refuses it for others",
     "count_against": "uses up a user's limit: a thief can make others wait, for as long as a limit lasts",
     "emit_event": "puts an event into the outbox; consumers look up what it is about, and pay by the database alone",
     "end_abandoned_sessions": _SWEEP,

@@ -8,6 +8,7 @@ from typing import Final
 
 from support.integrity.happened import HAPPENED
 from support.integrity.money_corruptions import MONEY
+from support.integrity.room_corruptions import ROOMS
 
 type Corruption = tuple[str, ...]
 
@@ -20,6 +21,7 @@ _A_DAY_AGO: Final = "clock_timestamp() - interval '1 day'"
 
 ROWS: Final[dict[str, list[Corruption]]] = {
     **MONEY,
+    **ROOMS,
     "lonely_rows": [("DELETE FROM sessions WHERE id = '{completed}'",)],
     "intake_differs": [
         ("DELETE FROM intakes WHERE id = '{completed}'",),
@@ -76,8 +78,8 @@ ROWS: Final[dict[str, list[Corruption]]] = {
         (
             (
                 # as if repair had written it, but no run of repair says so
-                "INSERT INTO session_events (session_id, type, from_status, to_status, actor, data)"
-                " VALUES ('{completed}', 'transition', 'completed', 'cancelled', 'operator:eve',"
+                "INSERT INTO session_events (session_id, from_status, to_status, actor, data)"
+                " VALUES ('{completed}', 'completed', 'cancelled', 'operator:eve',"
                 " jsonb_build_object('repair', new_id()))"
             ),
         ),
@@ -277,80 +279,6 @@ ROWS: Final[dict[str, list[Corruption]]] = {
         ("ALTER ROLE autodoctor_app RESET lock_timeout",),
     ],
     "large_object": [("SELECT lo_create(4711)", "ALTER LARGE OBJECT 4711 OWNER TO autodoctor_app")],
-    # --- files
-    "upload_late": [(f"UPDATE attachments SET expires_at = {_A_DAY_AGO} WHERE state = 'promised'",)],
-    "file_unscanned": [(f"UPDATE attachments SET state_since = {_A_DAY_AGO} WHERE state = 'scanning'",)],
-    "file_not_removed": [
-        (f"UPDATE attachments SET removed_at = NULL, state_since = {_A_DAY_AGO} WHERE state = 'refused'",),
-    ],
-    "file_too_old": [
-        (f"UPDATE attachments SET created_at = {_A_DAY_AGO} - interval '2 hours' WHERE session_id IS NULL",),
-        (
-            "UPDATE attachments SET created_at = '2020-01-01' WHERE session_id = '{with files}'",
-            "UPDATE sessions SET ended_at = '2020-01-02' WHERE id = '{with files}'",
-        ),
-    ],
-    "words_too_old": [
-        (
-            "INSERT INTO settings (key, value) VALUES ('retain_messages_days', '1')",
-            f"UPDATE sessions SET ended_at = {_A_DAY_AGO} - interval '2 hours' WHERE id = '{{completed}}'",
-            "UPDATE sessions SET id = '01000000-0000-7000-8000-000000000001' WHERE id = '{completed}'",
-            "UPDATE rooms SET session_id = '01000000-0000-7000-8000-000000000001' WHERE session_id = '{completed}'",
-        ),
-    ],
-    "file_of_a_stranger": [
-        ("UPDATE attachments SET user_id = new_id() WHERE session_id = '{with files}' AND role = 'customer'",),
-        ("UPDATE attachments SET session_id = '{live}' WHERE session_id = '{with files}' AND role = 'mechanic'",),
-    ],
-    "file_of_another_room": [
-        ("UPDATE attachments SET session_id = '{live}' WHERE session_id = '{with files}'",),
-        ("UPDATE session_messages SET attachment_id = new_id() WHERE attachment_id IS NOT NULL",),
-    ],
-    "file_of_erased": [
-        (
-            (
-                "UPDATE customers SET erased_at = now() WHERE id ="
-                " (SELECT customer_id FROM intakes WHERE id = '{with files}')"
-            ),
-        ),
-    ],
-    # --- rooms
-    "room_missing": [
-        ("DELETE FROM rooms WHERE session_id = '{queued}'",),
-        ("INSERT INTO rooms (session_id) VALUES (new_id())",),
-        ("DELETE FROM rooms WHERE session_id = '{talked}'",),
-    ],
-    "message_gap": [
-        ("DELETE FROM session_messages WHERE session_id = '{talked}' AND seq = 2",),
-        ("UPDATE rooms SET latest = latest + 1 WHERE session_id = '{queued}'",),
-        ("UPDATE session_messages SET seq = 999 WHERE session_id = '{talked}' AND seq = 1",),
-    ],
-    "room_miscounted": [
-        ("UPDATE rooms SET customer_written = customer_written - 1 WHERE session_id = '{talked}'",),
-        ("UPDATE rooms SET mechanic_written = mechanic_written + 1 WHERE session_id = '{talked}'",),
-    ],
-    "read_beyond": [
-        ("UPDATE rooms SET customer_read = latest + 1 WHERE session_id = '{talked}'",),
-        ("UPDATE rooms SET mechanic_read = -1 WHERE session_id = '{talked}'",),
-    ],
-    "message_of_a_stranger": [
-        (
-            "INSERT INTO mechanics (user_id, name) VALUES (new_id(), 'Eve')",
-            (
-                "UPDATE session_messages SET mechanic_id = (SELECT id FROM mechanics WHERE name = 'Eve' LIMIT 1)"
-                " WHERE session_id = '{talked}' AND role = 'mechanic'"
-            ),
-        ),
-        (f"UPDATE session_messages SET at = {_A_DAY_AGO} WHERE session_id = '{{talked}}' AND role = 'mechanic'",),
-    ],
-    "message_after_the_end": [
-        (
-            (
-                f"UPDATE session_messages SET at = {_NOW} + interval '9 s'"
-                " WHERE session_id = '{talked}' AND role = 'customer'"
-            ),
-        ),
-    ],
     # --- activity, queue, outbox
     "orphan_left": [(f"UPDATE sessions SET created_at = {_A_DAY_AGO} WHERE id = '{{queued}}'",)],
     "live_too_long": [
@@ -399,6 +327,15 @@ ROWS: Final[dict[str, list[Corruption]]] = {
                 " WHERE session_id = '{expired queued}' AND to_status = 'expired'"
             ),
         ),
+    ],
+    "not_told": [
+        (f"DELETE FROM mail_deliveries WHERE kind = '{kind}'",)
+        for kind in (
+            *("suspended", "request_received", "mechanic_assigned", "session_cancelled", "back_in_queue"),
+            *("session_taken_back", "session_closed", "session_completed", "payout_sent", "payment_received"),
+            *("credits_bought", "refund_sent", "quote_requested", "quote_given", "quote_approved", "contest_opened"),
+            "contest_decided",
+        )
     ],
     "outbox_poison": [
         ("INSERT INTO outbox_poison (subject_id, id, error) VALUES ('{completed}', 1, 'InternalFailure')",)

@@ -28,6 +28,14 @@ RECEIPTS: Final[dict[str, list[tuple[str, ...]]]] = {
 
 MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
     **RECEIPTS,
+    "late_payment_kept": [
+        (
+            (
+                "UPDATE checkouts SET status = 'processing', late_since = clock_timestamp() - interval '26 hours'"
+                " WHERE intake_id = '{completed by card}'"
+            ),
+        ),
+    ],
     "extension_minutes": [
         ("UPDATE session_extensions SET starts_after = 31 WHERE session_id = '{extended}'",),
         (
@@ -100,7 +108,22 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
         ("UPDATE refunds SET amount_cents = amount_cents - 1 WHERE kind = 'contest'",),
         ("DELETE FROM ledger_transfer WHERE kind = 'contest' AND currency = 'credit'",),
         ("UPDATE ledger_transfer SET amount = amount + 1 WHERE kind = 'contest' AND key LIKE '%:platform'",),
+        ("DELETE FROM refunds WHERE kind = 'contest' AND intake_id <> '{contested with minutes}'",),
+        ("DELETE FROM ledger_transfer WHERE key = 'contest:{contested by credits}:mechanic'",),
+    ],
+    "contest_divided": [
         ("UPDATE contests SET outcome = 'keep', refund_cents = NULL WHERE session_id = '{contested by card}'",),
+        ("UPDATE contests SET outcome = 'all' WHERE session_id = '{contested with minutes}'",),
+        ("UPDATE contests SET outcome = 'part' WHERE session_id = '{contested by credits}'",),
+        ("DELETE FROM contest_parts WHERE credits IS NOT NULL",),
+        ("DELETE FROM contest_parts WHERE intake_id = '{contested with minutes}'",),
+        (
+            (
+                "UPDATE contest_parts SET cents = cents + CASE intake_id WHEN session_id THEN 300 ELSE -300 END"
+                " WHERE session_id = '{contested with minutes}'"
+            ),
+        ),
+        ("UPDATE contest_parts SET intake_id = '{kept}' WHERE intake_id = '{contested by card}'",),
     ],
     "contest_unheld": [
         ("UPDATE payout_holds SET released_at = now() WHERE reason = 'contest'",),
@@ -258,6 +281,27 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
         ("DELETE FROM payouts WHERE session_id = '{completed by card}'",),
         ("DELETE FROM settlements WHERE session_id = '{completed by card}'",),
         ("UPDATE ledger_transfer SET kind = 'fee' WHERE kind = 'transfer'",),
+    ],
+    "ledger_flow": [
+        *(
+            (
+                (
+                    "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind)"
+                    f" SELECT 'refund:' || r.id || '{part}', 'credits_issued', 'customer:' || b.user_id || ':credits',"
+                    f" 1000, 'credit', '{kind}' FROM stripe_refunds r, credit_balances b LIMIT 1"
+                ),
+            )
+            for part, kind in (
+                (":repaid:00000000-0000-4000-8000-000000000000:credits", "credit_withdrawal"),
+                (":9:credits:undone", "correction"),
+            )
+        ),
+        (
+            (
+                "UPDATE ledger_transfer SET debit_account = credit_account, credit_account = debit_account"
+                " WHERE kind = 'earning'"
+            ),
+        ),
     ],
     # --- inbox
     "charge_differs": [

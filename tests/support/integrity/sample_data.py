@@ -1,6 +1,5 @@
 """Sample data: sessions in every state, by every path to it, made by the real use cases."""
 
-import functools
 import random
 import time
 from collections.abc import Callable  # noqa: TC003 - annotates local variables
@@ -25,9 +24,10 @@ from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.presence import join, leave, release
 from support.attachment_rows import attachment
-from support.concurrency.queue_machine import attempt
+from support.integrity.telling import tell_all
+from support.integrity.wandering import wander
 from support.money.disputed import sweep as stage
-from support.money.extensions import extended
+from support.money.extensions import extended, talked_untold
 from support.money.purchases import buy, complete, give
 from support.money.refund_env import RefundEnv
 from support.world import Mechanic, World
@@ -64,9 +64,13 @@ class SampleData:
         self._escalated()
         self._contested()
         self._settle_all()
-        self.wander(25, seed=1)
+        wander(self.world, self.refund_env, 25, seed=1)
+        self._settle_all()
+        self._suspended()
+        self.world.let_time_pass(1000)  # verify gives a consumer a quarter of an hour
         self._active()
-        self.world.owner.execute("DELETE FROM outbox")  # the bus has them
+        tell_all(self.world)
+        self.world.owner.execute("DELETE FROM address_confirmations")  # the tokens of copies would be alike
         self.world.owner.execute("DELETE FROM realtime_connections")  # a copy has none of its own
         with self.world.without_triggers() as superuser:  # a long run must not outlast them
             superuser.execute(
@@ -90,6 +94,9 @@ class SampleData:
         self.world.let_time_pass(-passed)
         self.filled_at += passed
         self.world.close()
+
+    def _suspended(self) -> None:
+        self.world.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [self.world.mechanic().id])
 
     # --- ended --------------------------------------------------------------------------------------
 
@@ -157,9 +164,12 @@ class SampleData:
         self.world.accept_current(mechanic, soon.session_id)
         self._consult(customer, mechanic, soon.session_id, 90)
         self.sessions["scheduled, completed"] = soon.session_id
-        created = self.world.queued(customer)
-        end_session(self.world.app, Ender(any_session=True, actor="operator:test"), created.session_id)
-        self.sessions["ended by an operator"] = created.session_id
+        for name in ("ended by an operator", "taken by an operator"):
+            created = self.world.queued(customer)
+            if name == "taken by an operator":
+                self.world.accept(mechanic, created)
+            end_session(self.world.app, Ender(any_session=True, actor="operator:test"), created.session_id)
+            self.sessions[name] = created.session_id
         created = self.world.queued(customer)
         self.world.owner.execute("UPDATE sessions SET status = 'cancelled' WHERE id = %s", [created.session_id])
         self.sessions["ended by hand"] = created.session_id
@@ -249,7 +259,7 @@ class SampleData:
         self.sessions["escalated"] = created.session_id
 
     def _contested(self) -> None:
-        """Kept, given back in part by card and in whole by credits, and undecided."""
+        """Kept, given back in part by card, also with minutes that were added, in whole by credits, and undecided."""
         customer = new_id()
         give(self.world, customer, 3)
         created = buy(self.world, customer, "standard")
@@ -258,10 +268,12 @@ class SampleData:
         self.sessions["contested by credits"] = created.session_id
         for name in ("kept", "contested by card", "contested"):
             self.sessions[name] = self.refund_env.earned()
+        self.sessions["contested with minutes"], _ = talked_untold(self.refund_env, "card")
         for name, decision in (
             ("contested by credits", {"outcome": "all"}),
             ("kept", {"outcome": "keep"}),
             ("contested by card", {"outcome": "part", "refundCents": 500}),
+            ("contested with minutes", {"outcome": "part", "refundCents": 1400}),
             ("contested", None),
         ):
             session_id = self.sessions[name]
@@ -277,56 +289,6 @@ class SampleData:
         due = self.world.owner.execute("SELECT session_id FROM settlements_due").fetchall()
         for row in due:
             settle(self.world.app, row["session_id"])
-
-    def wander(self, count: int, seed: int) -> None:
-        """So many more customers, with whom anything may happen; each session is ended and settled."""
-        chance = random.Random(seed)
-        mechanics = [self.world.mechanic() for _ in range(3)]
-        for _ in range(count):
-            customer = new_id()
-            give(self.world, customer, 5)
-            created = attempt(functools.partial(self._asked, customer, chance, mechanics))
-            if created is not None:
-                for _ in range(chance.randint(1, 12)):
-                    self._something(customer, created, mechanics, chance)
-                if self.world.one("SELECT ended_at FROM sessions WHERE id = %s", created) is None:
-                    self.world.end(customer, created)
-        self._settle_all()
-
-    def _asked(self, customer: UUID, chance: random.Random, mechanics: list[Mechanic]) -> UUID:
-        wishes: list[dict[str, object]] = [{}, {"urgent": True}, {"preferredMechanicId": chance.choice(mechanics).id}]
-        wish = chance.choice(wishes)
-        match chance.choice(["free", "credit", "card", "unsigned", "scheduled"]):
-            case "free":
-                return self.world.queued(customer, **wish).session_id
-            case "credit":
-                return buy(self.world, customer, chance.choice(["quick", "standard"]), None, **wish).session_id
-            case "card":
-                return self.refund_env.buy(customer)
-            case "unsigned":
-                return self.world.pending(customer, **wish).session_id
-            case _:
-                soon = datetime.now(UTC) + timedelta(minutes=chance.randint(1, 60))
-                return self.world.queued(customer, scheduledFor=soon, **wish).session_id
-
-    def _something(self, customer: UUID, session_id: UUID, mechanics: list[Mechanic], chance: random.Random) -> None:
-        mechanic, app = chance.choice(mechanics), self.world.app
-        current = "SELECT current_assignment_id FROM sessions WHERE id = %s"
-        ways: list[Callable[[], object]] = [
-            lambda: self.world.accept_current(mechanic, session_id),
-            lambda: self.world.accept_current(mechanic, session_id),
-            lambda: decline(app, mechanic.user_id, self.world.one(current, session_id)),
-            lambda: join(app, customer, session_id),
-            *([functools.partial(join, app, one.user_id, session_id) for one in mechanics] * 2),
-            lambda: leave(app, chance.choice([customer, mechanic.user_id]), session_id),
-            lambda: release(app, mechanic.user_id, session_id),
-            lambda: self.world.sign(customer, session_id),
-            lambda: self.world.let_time_pass(chance.choice([1, 30, 60, 150, 700])),
-            lambda: sweep(app, lambda: 60.0),
-            lambda: self.world.end(chance.choice([customer, mechanic.user_id]), session_id),
-        ]
-        weights = [4, 4, 1, 4, *[3] * (2 * len(mechanics)), 1, 1, 3, 4, 1, 1]
-        attempt(chance.choices(ways, weights)[0])
 
     # --- active -------------------------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ SELECT format('session %%s costs %%s credits, its documents say %%s', i.id, i.cr
     SELECT coalesce(sum(signed), 0) AS credits FROM said WHERE said.intake_id = i.id AND said.currency = 'credit'
   ) AS said
  WHERE i.funding = 'credit'
-   AND said.credits <> CASE WHEN st.outcome = 'return' THEN 0 ELSE i.credits END
+   AND said.credits <> CASE WHEN st.outcome = 'return' THEN 0 ELSE i.credits - coalesce((
+         SELECT d.credits FROM contest_parts d WHERE d.intake_id = i.id), 0) END
 UNION ALL
 SELECT format('of %%s there are %%s documents, and the last number is %%s', r.year, count(*), max(r.sequence))
   FROM receipts r LEFT JOIN receipt_numbers n ON n.year = r.year

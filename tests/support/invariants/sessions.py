@@ -64,8 +64,7 @@ SELECT format('session %%s is %%s without saying when, why and by which threshol
 _ALLOWED_MOVES: Final[LiteralString] = """
 SELECT format('session %%s went from %%s to %%s', e.session_id, coalesce(e.from_status, 'nothing'), e.to_status)
   FROM session_events e
- WHERE e.type = 'transition'
-   AND CASE WHEN e.from_status IS NULL THEN e.to_status NOT IN ('pending', 'scheduled')
+ WHERE CASE WHEN e.from_status IS NULL THEN e.to_status NOT IN ('pending', 'scheduled')
             ELSE e.from_status || '>' || e.to_status <> ALL (%(session_moves)s) END
 UNION ALL
 SELECT format('assignment %%s went from %%s to %%s', e.assignment_id, coalesce(e.from_status, 'nothing'), e.to_status)
@@ -122,7 +121,7 @@ _AUDITED: Final[LiteralString] = """
 WITH session_chain AS (
   SELECT *, xmin AS by_transaction, lag(to_status) OVER chain AS before, lag(occurred_at) OVER chain AS then_at,
          lead(id) OVER chain IS NULL AS is_last
-    FROM session_events WHERE type = 'transition' WINDOW chain AS (PARTITION BY session_id ORDER BY id)
+    FROM session_events WINDOW chain AS (PARTITION BY session_id ORDER BY id)
 ), assignment_chain AS (
   SELECT *, xmin AS by_transaction, lag(to_status) OVER chain AS before, lag(occurred_at) OVER chain AS then_at,
          lead(id) OVER chain IS NULL AS is_last

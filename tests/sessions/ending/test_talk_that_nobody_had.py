@@ -15,11 +15,6 @@ from support.world import Mechanic, World
 
 
 @pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    return world.mechanic()
-
-
-@pytest.fixture
 def customer(world: World) -> UUID:
     give(world, customer := new_id(), 10)
     return customer

@@ -1,7 +1,6 @@
 """The sweeps: leftover sessions are expired, queued again, made due, released or ended, and no others are."""
 
 from collections.abc import Callable, Iterator
-from uuid import UUID
 
 import pytest
 
@@ -10,9 +9,9 @@ from autodoctor.sessions import expiry
 from autodoctor.sessions.accept import accept
 from autodoctor.sessions.expiry import Swept, sweep
 from autodoctor.sessions.presence import join, leave, release
-from autodoctor.sessions.queue import fetch_queue
 from support.evidence import assignments, column, events, last_event
-from support.world import Mechanic, World
+from support.sweeping import sees, swept, swept_all
+from support.world import World
 
 NOTHING = {
     "orphans": 0,
@@ -30,24 +29,10 @@ NOTHING = {
 TWO_HOURS = 7200
 
 
-def plenty() -> float:
-    return 60.0
-
-
-def swept(world: World) -> dict[str, int]:
-    """The counts of a sweep, without the zeros and without the counters of limits, which each intake has."""
-    counts = sweep(world.app, plenty).model_dump(exclude={"forgotten_counters"})
-    return {name: count for name, count in counts.items() if count}
-
-
 @pytest.fixture
 def long_talk(world: World) -> None:
     """The minutes of a plan are as many as it may ever last."""
     world.owner.execute("UPDATE plans SET included_minutes = max_minutes WHERE code = 'free'")
-
-
-def sees(world: World, mechanic: Mechanic) -> list[UUID]:
-    return [shown.session_id for shown in fetch_queue(world.app, mechanic.user_id).assignments]
 
 
 # --- orphans --------------------------------------------------------------------------------------
@@ -346,70 +331,7 @@ def test_a_sweep_stops_before_its_time_runs_out(world: World, monkeypatch: pytes
 def test_nothing_to_do_is_nothing_done(world: World) -> None:
     world.live(world.mechanic(), new_id())
     world.queued()
-    assert sweep(world.app, plenty) == Swept(**NOTHING)
-
-
-# --- requests nobody can reach ----------------------------------------------------------------------
-
-
-def test_a_request_whose_workshop_was_suspended_unseen_opens_to_everybody(world: World) -> None:
-    """A suspension and an intake that commit at the same moment do not see each other."""
-    workshop = world.workshop()
-    mechanic, other = world.mechanic(workshop), world.mechanic()
-    created = world.queued(workshopId=str(workshop))
-    with world.without_triggers() as connection:
-        connection.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", (mechanic.id,))
-    assert sees(world, other) == []
-    assert swept(world) == {"opened_to_all": 1}
-    assert sees(world, other) == [created.session_id]
-    assert swept(world) == {}
-
-
-# --- scheduled sessions and whom they are for -------------------------------------------------------
-
-
-def test_a_scheduled_session_brought_forward_by_hand_is_shown_at_once(world: World, next_week: str) -> None:
-    mechanic = world.mechanic()
-    created = world.queued(scheduledFor=next_week)
-    assert sees(world, mechanic) == []
-    world.owner.execute("UPDATE sessions SET status = 'pending' WHERE id = %s", (created.session_id,))
-    assert sees(world, mechanic) == [created.session_id]
-
-
-def test_a_scheduled_session_waits_only_from_its_lead_time(world: World, next_week: str) -> None:
-    """Who signed days ago for today is not listed before those who wait since this morning."""
-    created = world.queued(scheduledFor=next_week)
-    row = world.owner.execute(
-        "SELECT queued_at, available_at FROM session_assignments WHERE session_id = %s", (created.session_id,)
-    ).fetchone()
-    assert row is not None
-    assert row["queued_at"] == row["available_at"]
-
-
-def test_a_mechanic_who_is_busy_now_is_offered_what_is_for_next_week(world: World, next_week: str) -> None:
-    mechanic = world.mechanic()
-    world.waiting(mechanic)
-    assert world.queued(preferredMechanicId=str(mechanic.id)).assignment_status == "queued"
-    later = world.queued(preferredMechanicId=str(mechanic.id), scheduledFor=next_week)
-    assert later.assignment_status == "offered"
-
-
-def test_who_left_the_workshop_before_the_signature_is_not_offered_its_request(world: World) -> None:
-    workshop = world.workshop()
-    leaver, stayer, customer = world.mechanic(workshop), world.mechanic(workshop), new_id()
-    created = world.pending(customer, workshopId=str(workshop), preferredMechanicId=str(leaver.id))
-    world.owner.execute("UPDATE mechanics SET workshop_id = NULL WHERE id = %s", (leaver.id,))
-    assert world.sign(customer, created.session_id) == "queued"
-    assert (sees(world, leaver), sees(world, stayer)) == ([], [created.session_id])
-
-
-def test_a_request_whose_last_mechanic_was_deleted_opens_to_everybody(world: World) -> None:
-    workshop = world.workshop()
-    mechanic, other = world.mechanic(workshop), world.mechanic()
-    created = world.queued(workshopId=str(workshop))
-    world.owner.execute("DELETE FROM mechanics WHERE id = %s", (mechanic.id,))
-    assert swept(world) == {"opened_to_all": 1}
-    assert sees(world, other) == [created.session_id]
+    assert swept_all(world.app) == Swept(**NOTHING)
 
 
 @pytest.mark.parametrize("what", ["orphans", "ended"])

@@ -17,24 +17,13 @@ from autodoctor.events.model import ReplyEvent, event_of
 from autodoctor.ids import new_id
 from autodoctor.room.messages import MessageRequest, post
 from autodoctor.sessions.active import session_detail
-from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.first_reply import replace_mechanic
 from autodoctor.sessions.presence import join, leave, release
-from autodoctor.sessions.queue import fetch_queue
 from support.evidence import assignments, column, last_event
+from support.sweeping import sees, swept_all
 from support.world import PATIENCE_SECONDS, Mechanic, World
 
 THREE_MINUTES = 180
-
-
-@pytest.fixture
-def customer() -> UUID:
-    return new_id()
-
-
-@pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    return world.mechanic()
 
 
 def left_waiting(
@@ -51,10 +40,6 @@ def write(world: World, user_id: UUID, session_id: UUID) -> None:
     post(world.app, user_id, session_id, MessageRequest.model_validate({"clientId": new_id(), "text": "Hello"}))
 
 
-def shown(world: World, mechanic: Mechanic) -> list[UUID]:
-    return [each.session_id for each in fetch_queue(world.app, mechanic.user_id).assignments]
-
-
 def told(world: World) -> list[UUID]:
     """The sessions of the events that say that a first reply is overdue."""
     rows = world.owner.execute("SELECT * FROM outbox_events WHERE type = 'reply.late' ORDER BY id").fetchall()
@@ -62,7 +47,7 @@ def told(world: World) -> list[UUID]:
 
 
 def tell(world: World) -> int:
-    return sweep(world.app, lambda: 60.0).late_replies
+    return swept_all(world.app).late_replies
 
 
 # --- another mechanic -----------------------------------------------------------------------------
@@ -77,8 +62,8 @@ def test_another_mechanic_sees_the_request_at_its_old_place_and_the_silent_one_d
     later = world.queued().session_id
     replaced = replace_mechanic(world.app, customer, session_id)
     assert (replaced.session_id, replaced.session_status) == (session_id, "pending")
-    assert shown(world, other) == [session_id, later]
-    assert shown(world, mechanic) == [later]
+    assert sees(world, other) == [session_id, later]
+    assert sees(world, mechanic) == [later]
     assert world.one("SELECT queued_at FROM session_assignments WHERE attempt = 2") == queued_at
     assert assignments(world, session_id) == ["expired", "queued"]
     with pytest.raises(AssignmentNotFound):
@@ -104,7 +89,7 @@ def test_a_workshop_s_only_mechanic_is_replaced_by_everybody(world: World, custo
     only, stranger = world.mechanic(workshop), world.mechanic()
     session_id = left_waiting(world, only, customer, workshopId=workshop)
     replace_mechanic(world.app, customer, session_id)
-    assert shown(world, stranger) == [session_id]
+    assert sees(world, stranger) == [session_id]
 
 
 def test_asking_again_is_the_same_until_another_accepts(world: World, mechanic: Mechanic, customer: UUID) -> None:
@@ -305,7 +290,7 @@ def test_two_sweeps_tell_each_once(world: World) -> None:
 
     def run(_: int) -> int:
         with world.elsewhere() as database:
-            return sweep(database, lambda: 60.0).late_replies
+            return swept_all(database).late_replies
 
     with ThreadPoolExecutor() as pool:
         assert sum(pool.map(run, range(2))) == 4

@@ -3,28 +3,15 @@
 from datetime import timedelta
 from uuid import UUID
 
-import pytest
-
-from autodoctor.ids import new_id
 from autodoctor.room.messages import listed
 from autodoctor.sessions.active import session_detail
-from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.minutes import SessionMinutes
 from support.evidence import last_event
+from support.sweeping import swept_all
 from support.world import Mechanic, World
 
 FIVE = 5 * 60
 """The seeded free plan has five minutes."""
-
-
-@pytest.fixture
-def customer() -> UUID:
-    return new_id()
-
-
-@pytest.fixture
-def mechanic(world: World) -> Mechanic:
-    return world.mechanic()
 
 
 def nothing(included: int | None = None) -> SessionMinutes:
@@ -45,7 +32,7 @@ def said(world: World, session_id: UUID) -> list[str]:
 
 def swept(world: World) -> tuple[int, int]:
     """How many rooms were told, and how many sessions ended."""
-    counts = sweep(world.app, lambda: 60.0)
+    counts = swept_all(world.app)
     return counts.last_minutes, counts.ended
 
 

@@ -307,7 +307,7 @@ def test_a_token_that_is_refused_later_leads_to_signing_in_again(account: Accoun
     expect(customer.get_by_role("heading", name="What is wrong with your car?")).to_be_visible()
     customer.evaluate(
         "sessionStorage.setItem('autodoctor.signed-in', JSON.stringify({"
-        "...JSON.parse(sessionStorage.getItem('autodoctor.signed-in')), token: 'revoked', since: 0}))"
+        "...JSON.parse(sessionStorage.getItem('autodoctor.signed-in')), token: 'revoked', refresh: null, since: 0}))"
     )
     customer.get_by_role("link", name="Sessions").click()
     expect(customer.get_by_role("heading", name="Who are you?")).to_be_visible()

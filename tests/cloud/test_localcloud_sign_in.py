@@ -13,7 +13,7 @@ from support.cloud.engine import Engine
 
 VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-0123456789"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-AUTHORIZE, TOKEN = "/_dev/issuer/authorize", "/_dev/issuer/token"
+AUTHORIZE, TOKEN, REVOKE = "/_dev/issuer/authorize", "/_dev/issuer/token", "/_dev/issuer/revoke"
 
 
 def asked(engine: Engine, **changed: str) -> dict[str, str]:
@@ -52,6 +52,10 @@ def exchanged(engine: Engine, code: str, **changed: str) -> httpx.Response:
         **changed,
     }
     return engine.http.post(TOKEN, data=form)
+
+
+def renewed(engine: Engine, token: str) -> httpx.Response:
+    return engine.http.post(TOKEN, data={"grant_type": "refresh_token", "refresh_token": token})
 
 
 def test_discovery_names_both_endpoints(engine: Engine) -> None:
@@ -138,3 +142,30 @@ def test_a_code_is_for_who_began(engine: Engine, changed: dict[str, str]) -> Non
 )
 def test_a_link_that_is_not_the_consoles_is_refused(engine: Engine, changed: dict[str, str]) -> None:
     assert engine.http.get(AUTHORIZE, params=asked(engine, **changed)).status_code == 400
+
+
+def test_a_sign_in_is_renewed_until_it_would_have_ended(engine: Engine) -> None:
+    first = exchanged(engine, code_for(engine, "mechanic1")).json()
+    second = renewed(engine, first["refresh_token"]).json()
+    before, after = (jwt.decode(each["access_token"], options={"verify_signature": False}) for each in (first, second))
+    assert (after["sub"], after["cognito:groups"]) == (before["sub"], before["cognito:groups"])
+    headers = {"Authorization": f"Bearer {second['access_token']}"}
+    assert engine.http.post("/private/x", headers=headers).status_code == 200
+    ends = [jwt.decode(each["refresh_token"], options={"verify_signature": False})["exp"] for each in (first, second)]
+    assert abs(ends[0] - ends[1]) <= 1
+    assert renewed(engine, first["refresh_token"]).status_code == 200  # the answer may have been lost
+
+
+def test_a_refresh_token_is_no_token_of_the_api(engine: Engine) -> None:
+    tokens = exchanged(engine, code_for(engine, "mechanic1")).json()
+    headers = {"Authorization": f"Bearer {tokens['refresh_token']}"}
+    assert engine.http.post("/private/x", headers=headers).status_code == 401
+    for other in (tokens["access_token"], "nothing", ""):
+        refused = renewed(engine, other)
+        assert (refused.status_code, refused.json()) == (400, {"error": "invalid_grant"})
+
+
+def test_who_signed_out_renews_nothing(engine: Engine) -> None:
+    token = exchanged(engine, code_for(engine, "mechanic1")).json()["refresh_token"]
+    assert engine.http.post(REVOKE, data={"token": token}).status_code == 200
+    assert renewed(engine, token).status_code == 400

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from localcloud.identity.sign_in import ACCESS_SECONDS, GRACE_SECONDS, REFRESH_SECONDS
 from localcloud.stack.cloudformation import Resolver, load
 
 type Document = dict[str, Any]
@@ -193,3 +194,15 @@ def test_names_that_hold_the_stacks_are_short_enough(root: Path, functions: Docu
     assert all(
         len(name["Fn::Sub"].replace("${AWS::StackName}", "x" * LONGEST_STACK)) <= LONGEST_NAME for name in schedules
     )
+
+
+def test_a_sign_in_lasts_as_long_as_the_local_one(resources: Document) -> None:
+    client = resources["UserPoolClient"]["Properties"]
+    units = {"minutes": 60, "hours": 3600}
+    told = {
+        kind: client[f"{kind}Validity"] * units[client["TokenValidityUnits"][kind]]
+        for kind in ("AccessToken", "IdToken", "RefreshToken")
+    }
+    assert told == {"AccessToken": ACCESS_SECONDS, "IdToken": ACCESS_SECONDS, "RefreshToken": REFRESH_SECONDS}
+    assert client["RefreshTokenRotation"] == {"Feature": "ENABLED", "RetryGracePeriodSeconds": GRACE_SECONDS}
+    assert "ALLOW_REFRESH_TOKEN_AUTH" not in client["ExplicitAuthFlows"]  # Cognito refuses to rotate with it

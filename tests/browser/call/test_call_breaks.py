@@ -12,6 +12,7 @@ from support.account_settings import AccountSettings
 from support.browser.calls import in_call, joins, second_device, sees
 from support.browser.console import console_settings
 from support.browser.meeting import Meeting
+from support.browser.mishaps import token_expires
 from support.browser.window import Camera, Windows
 from support.wait import wait_until
 
@@ -47,6 +48,17 @@ def test_a_page_that_is_reloaded_joins_again(account: Account, windows: Windows,
         sees(page, other)
     wait_until(lambda: stretches(account, meeting, "customer") == [False, True])
     assert stretches(account, meeting, "mechanic") == [True]
+
+
+def test_a_token_that_expires_in_a_call_is_renewed_without_a_break(
+    account: Account, windows: Windows, others: Windows
+) -> None:
+    meeting = in_call(account, windows, others)
+    for page in (meeting.customer, meeting.mechanic):
+        token_expires(account, page)
+    sees(meeting.mechanic, "Cora Castillo")
+    sees(meeting.customer, "Mia Moreno")
+    assert [stretches(account, meeting, role) for role in ("customer", "mechanic")] == [[True], [True]]
 
 
 def test_a_second_device_of_one_person_takes_over(

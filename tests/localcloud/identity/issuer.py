@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -51,6 +52,17 @@ class Issuer:
         kept = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(kept, self._key, algorithm="RS256", headers={"kid": self.key_id})
 
+    def refresh_token(self, sub: str, groups: Iterable[str], *, seconds: float) -> str:
+        """Sign what renews a sign-in for `seconds`; no API takes it, as it names no audience."""
+        return self.token(sub, groups, expires_in=seconds, token_use="refresh", client_id=None)
+
+    def refreshed(self, token: str) -> Mapping[str, Any]:
+        """Return the claims of a refresh token of ours. Raises jwt.InvalidTokenError."""
+        claims: dict[str, Any] = jwt.decode(token, self._key.public_key(), algorithms=["RS256"], issuer=self.url)
+        if claims.get("token_use") != "refresh":
+            raise jwt.InvalidTokenError("another kind of token")
+        return claims
+
     def key_set(self) -> Mapping[str, object]:
         """The public keys as a JWK set."""
         key = {"kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.key_id}
@@ -65,8 +77,9 @@ class Issuer:
             "id_token_signing_alg_values_supported": ["RS256"],
             "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
+            "revocation_endpoint": f"{self.url}/revoke",
             "code_challenge_methods_supported": ["S256"],
-            "grant_types_supported": ["authorization_code"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
             "response_types_supported": ["code"],
             "token_endpoint_auth_methods_supported": ["none"],
             "subject_types_supported": ["public"],

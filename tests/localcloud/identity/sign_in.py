@@ -1,5 +1,7 @@
 """The issuer's sign-in page and token endpoint: OpenID Connect's authorization code with PKCE, without passwords.
 
+A sign-in is renewed by a refresh token, which is good once, and for a minute more, as with Cognito's rotation.
+
 On AWS this is Cognito's page. Here it lets one choose a person of the local cloud.
 """
 
@@ -9,11 +11,13 @@ import secrets
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from typing import Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import jwt
 from aiohttp import web
 
 from localcloud.identity.issuer import PATH, Issuer
@@ -22,8 +26,12 @@ from localcloud.identity.user_pool import UserPool
 
 AUTHORIZE: Final = f"{PATH}/authorize"
 TOKEN: Final = f"{PATH}/token"
+REVOKE: Final = f"{PATH}/revoke"
 _CODE_SECONDS: Final = 60
-_TOKEN_SECONDS: Final = 12 * 3600
+ACCESS_SECONDS: Final = 15 * 60
+REFRESH_SECONDS: Final = 12 * 3600
+GRACE_SECONDS: Final = 60
+"""How long each is good, as template.yaml has it of Cognito."""
 _MOST_CODES: Final = 1000
 _NEWCOMER: Final = "newcomer"
 _ROLES: Final = {"customers": "Customer", "mechanics": "Mechanic", "admins": "Admin"}
@@ -34,6 +42,10 @@ _STYLE: Final = (
     "a{display:flex;justify-content:space-between;gap:1rem;padding:.7rem 1rem;margin:.4rem 0;border:1px solid #8886;"
     "border-radius:.6rem;text-decoration:none;color:inherit}a:hover,a:focus-visible{outline:3px solid #3b82f6}"
 )
+
+
+type _Grant = tuple[str, tuple[str, ...], float]
+"""Whose sign-in, their groups, and when it ends (seconds since the epoch)."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,7 @@ class SignIn:
         self._pool = pool
         self._origin = origin
         self._codes: dict[str, _Code] = {}
+        self._used: dict[str, float] = {}  # when a refresh token, by its id, stops being good
 
     async def authorize(self, request: web.BaseRequest) -> web.StreamResponse:
         """The page that lets one choose a person, and the redirect back with a code."""
@@ -74,26 +87,54 @@ class SignIn:
         return web.Response(status=302, headers=headers)
 
     async def token(self, request: web.BaseRequest) -> web.StreamResponse:
-        """A token for a code, as RFC 6749 answers it."""
-        form = {name: values[0] for name, values in parse_qs((await request.read()).decode()).items()}
+        """Tokens for a code or a refresh token, as RFC 6749 answers them."""
+        form = await _form(request)
+        kinds = {"authorization_code": self._by_code, "refresh_token": self._by_refresh_token}
+        found = kinds[form["grant_type"]](form) if form.get("grant_type") in kinds else None
+        if found is None:
+            return web.json_response({"error": "invalid_grant"}, status=400, headers={"Cache-Control": "no-store"})
+        sub, groups, until = found
+        name = next((person.name for person in ROSTER if str(person.sub) == sub), None)
+        answer = {
+            "access_token": self._issuer.token(sub, groups, expires_in=ACCESS_SECONDS),
+            "id_token": self._issuer.token(
+                sub, groups, expires_in=ACCESS_SECONDS, token_use="id", name=name, email=None
+            ),
+            "refresh_token": self._issuer.refresh_token(sub, groups, seconds=until - time.time()),
+            "token_type": "Bearer",
+            "expires_in": ACCESS_SECONDS,
+        }
+        return web.json_response(answer, headers={"Cache-Control": "no-store"})
+
+    async def revoke(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Forget a refresh token at once (RFC 7009); one that is none is answered the same."""
+        with suppress(jwt.InvalidTokenError):
+            self._used[self._issuer.refreshed((await _form(request)).get("token", ""))["jti"]] = 0
+        return web.Response()
+
+    def _by_code(self, form: Mapping[str, str]) -> _Grant | None:
         code = self._codes.pop(form.get("code", ""), None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        usable = (
-            form.get("grant_type") == "authorization_code"
-            and code is not None
-            and code.expires_at > time.monotonic()
-            and (code.redirect_uri, code.challenge) == (form.get("redirect_uri"), challenge)
-        )
-        if not usable or code is None:
-            return web.json_response({"error": "invalid_grant"}, status=400, headers={"Cache-Control": "no-store"})
-        token = self._issuer.token(code.sub, code.groups, expires_in=_TOKEN_SECONDS)
-        name = next((person.name for person in ROSTER if str(person.sub) == code.sub), None)
-        identity = self._issuer.token(
-            code.sub, code.groups, expires_in=_TOKEN_SECONDS, token_use="id", name=name, email=None
-        )
-        answer = {"access_token": token, "id_token": identity, "token_type": "Bearer", "expires_in": _TOKEN_SECONDS}
-        return web.json_response(answer, headers={"Cache-Control": "no-store"})
+        if (
+            code is None
+            or code.expires_at <= time.monotonic()
+            or (code.redirect_uri, code.challenge) != (form.get("redirect_uri"), challenge)
+        ):
+            return None
+        return code.sub, code.groups, time.time() + REFRESH_SECONDS
+
+    def _by_refresh_token(self, form: Mapping[str, str]) -> _Grant | None:
+        """Who renews their sign-in, with the groups of today, until it would have ended anyway."""
+        try:
+            claims = self._issuer.refreshed(form.get("refresh_token", ""))
+        except jwt.InvalidTokenError:
+            return None
+        now = time.monotonic()
+        if self._used.setdefault(claims["jti"], now + GRACE_SECONDS) <= now:
+            return None
+        groups = dict.fromkeys([*claims["cognito:groups"], *self._pool.added().get(claims["sub"], ())])
+        return claims["sub"], tuple(groups), claims["exp"]
 
     def _why_not(self, query: Mapping[str, str], added: Mapping[str, list[str]]) -> str | None:
         address = urlsplit(query.get("redirect_uri", ""))
@@ -112,6 +153,10 @@ class SignIn:
         self._codes = {code: it for code, it in self._codes.items() if it.expires_at > now}
         if len(self._codes) >= _MOST_CODES:
             self._codes.clear()
+
+
+async def _form(request: web.BaseRequest) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs((await request.read()).decode()).items()}
 
 
 def _chosen(key: str, added: Mapping[str, list[str]]) -> tuple[str, tuple[str, ...]]:

@@ -22,7 +22,7 @@ from localcloud.gateway.websocket_api import WebSocketApis, with_local_addresses
 from localcloud.host.logline import Log, LogLine
 from localcloud.identity.issuer import PATH as ISSUER_PATH
 from localcloud.identity.issuer import Issuer
-from localcloud.identity.sign_in import AUTHORIZE, TOKEN, SignIn
+from localcloud.identity.sign_in import AUTHORIZE, REVOKE, TOKEN, SignIn
 from localcloud.identity.user_pool import PREFIX as USER_POOL_PREFIX
 from localcloud.identity.user_pool import UserPool
 from localcloud.media.chime import ENDPOINT, Chime
@@ -230,6 +230,7 @@ class Cloud:
         sign_in = SignIn(self.issuer, pool, self.api_url)
         gateway.mount(AUTHORIZE, sign_in.authorize)
         gateway.mount(TOKEN, sign_in.token)
+        gateway.mount(REVOKE, sign_in.revoke)
         gateway.open(self.stack, self.issuer.key_set(), self.issuer.documents())
 
     async def stop(self) -> None:

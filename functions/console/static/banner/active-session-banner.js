@@ -217,10 +217,10 @@ export class ActiveSessionBanner extends HTMLElement {
   }
 
   async #call(method, path, body) {
-    const token = typeof this.#token === "function" ? await this.#token() : this.#token;
     const base = this.getAttribute("api") ?? "";
     let response;
     try {
+      const token = typeof this.#token === "function" ? await this.#token() : this.#token;
       response = await fetch(base.replace(/\/$/, "") + path, {
         method,
         headers: { Authorization: `Bearer ${token}`, ...(body ? { "Content-Type": "application/json" } : {}) },

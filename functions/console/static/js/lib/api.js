@@ -1,6 +1,6 @@
 /** Calls the API with the signed-in person's token; a refusal is thrown as a Problem that can be shown. */
 
-import { signedIn, signIn, signInAgain } from "./auth.js";
+import { bearer, signIn, signInAgain } from "./auth.js";
 
 const LONGEST_MS = 30_000; // the API answers by then or not at all
 
@@ -40,27 +40,43 @@ export async function download(path, name) {
  * @throws {Problem} the API's refusal
  */
 export async function call(method, path, body, headers = {}, read = null) {
-  const who = signedIn();
-  if (!who) {
-    signIn();
-    return new Promise(() => {}); // the page is being left
-  }
-  let response;
-  try {
-    response = await fetch(path, {
-      method,
-      headers: { Authorization: `Bearer ${who.token}`, ...(body ? { "Content-Type": "application/json" } : {}), ...headers },
-      body: body ? JSON.stringify(body) : undefined,
-      signal: AbortSignal.timeout(LONGEST_MS),
-    });
-  } catch {
-    throw new Problem({ status: 0, title: "No connection", detail: "The service cannot be reached. Check your connection." });
-  }
+  const token = await reached(bearer());
+  if (!token) return left(signIn());
+  let response = await reached(sent(method, path, body, headers, token));
+  const renewed = response.status === 401 && (await reached(bearer(token)));
+  if (renewed) response = await reached(sent(method, path, body, headers, renewed));
   if (response.ok && read) return read(response);
   const document = await response.json().catch(() => ({}));
   if (response.ok) return document;
-  if (response.status === 401 && signInAgain()) return new Promise(() => {});
+  if (response.status === 401) {
+    const leaving = signInAgain();
+    if (leaving) return left(leaving);
+  }
   throw new Problem({ status: response.status, title: response.statusText, ...document }, response.headers.get("x-request-id"));
+}
+
+function sent(method, path, body, headers, token) {
+  return fetch(path, {
+    method,
+    headers: { Authorization: `Bearer ${token}`, ...(body ? { "Content-Type": "application/json" } : {}), ...headers },
+    body: body ? JSON.stringify(body) : undefined,
+    signal: AbortSignal.timeout(LONGEST_MS),
+  });
+}
+
+/** What comes of an answer that may not come. */
+async function reached(answer) {
+  try {
+    return await answer;
+  } catch {
+    throw new Problem({ status: 0, title: "No connection", detail: "The service cannot be reached. Check your connection." });
+  }
+}
+
+/** Never resolves: the page is being left for the sign-in, unless that cannot be reached. */
+async function left(leaving) {
+  await reached(leaving);
+  return new Promise(() => {});
 }
 
 export const get = (path) => call("GET", path);

@@ -1,16 +1,21 @@
 /**
- * Signing in at the API's token issuer: OpenID Connect, authorization code with PKCE (RFC 7636).
- * The token lives in this tab's session storage, so two tabs can be two people, and closing one signs it out.
+ * Signing in at the API's token issuer: OpenID Connect, authorization code with PKCE (RFC 7636), and tokens renewed by
+ * the issuer's refresh token (RFC 6749, section 6), so that nobody is sent away in the middle of a talk.
+ * The tokens live in this tab's session storage, so two tabs can be two people, and closing one signs it out.
  */
 
 const KEY = "autodoctor.signed-in";
 const PENDING = "autodoctor.signing-in";
 const FRESH_SECONDS = 60;
+const AHEAD_MS = 60_000; // a token is renewed that long before it expires
+const LONGEST_MS = 10_000; // the sign-in service answers by then or not at all
+const REVOKING_MS = 2000; // that signing out waits, at most
 const HOME = new URL("/console/index.html", location.origin).href;
 
 let issuer = null;
 let configuration = null; // the promise of it
 let leaving = false;
+let renewing = null; // the promise of it: a renewed token is good once
 
 /** The console's configuration: {issuer, clientId, medium, sessions}. */
 export function config() {
@@ -34,12 +39,62 @@ async function discovered() {
   return issuer;
 }
 
-/** The person signed in to this tab: {token, sub, name, email, groups, expiresAt}, or null; name and e-mail
- *  may be unknown. */
+/** The person signed in to this tab: {sub, name, email, groups}, or null; name and e-mail may be unknown. */
 export function signedIn() {
   const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
-  return kept && kept.expiresAt > Date.now() ? kept : null;
+  return kept && (kept.refresh || kept.expiresAt > Date.now()) ? kept : null;
 }
+
+/**
+ * The token for a call: renewed where it is about to expire, or was refused.
+ * @param {string} [refused] a token that the API refused
+ * @returns {Promise<string|null>} null where nothing but signing in helps
+ * @throws {TypeError|DOMException} the token has expired, and the sign-in service cannot be reached
+ */
+export async function bearer(refused) {
+  const who = signedIn();
+  if (!who) return null;
+  const isRefused = who.token === refused;
+  if (!isRefused && who.expiresAt - Date.now() > AHEAD_MS) return who.token;
+  if (isRefused && isFresh(who)) return null; // another one would be refused, too
+  const usable = !isRefused && who.expiresAt > Date.now() ? who.token : null;
+  if (!who.refresh) return usable;
+  try {
+    renewing ??= renewed(who).finally(() => (renewing = null));
+    return (await renewing) ?? usable;
+  } catch (error) {
+    if (usable) return usable;
+    throw error;
+  }
+}
+
+/** Has the issuer give new tokens for the refresh token; null where it does not. */
+async function renewed(who) {
+  const response = await granted({ grant_type: "refresh_token", refresh_token: who.refresh });
+  if (response.status >= 500) throw new TypeError("The sign-in service does not answer.");
+  if (!response.ok) {
+    sessionStorage.setItem(KEY, JSON.stringify({ ...who, refresh: null }));
+    return null;
+  }
+  return keep(who, await response.json());
+}
+
+async function granted(form) {
+  const { token_endpoint: endpoint, clientId } = await discovered();
+  return fetch(endpoint, { method: "POST", body: new URLSearchParams({ ...form, client_id: clientId }), signal: AbortSignal.timeout(LONGEST_MS) });
+}
+
+/** Keeps what the issuer gave, by this machine's clock, which may be wrong; gives the access token. */
+function keep(who, { access_token: token, refresh_token: refresh = who.refresh, id_token: identity, expires_in: seconds }) {
+  const claims = claimsOf(token);
+  const { name, email } = identity ? claimsOf(identity) : who; // only shown: the API trusts the other token
+  const expiresAt = seconds ? Date.now() + seconds * 1000 : claims.exp * 1000;
+  const kept = { token, refresh, sub: claims.sub, name: name ?? email, email, groups: claims["cognito:groups"] ?? [], since: Date.now(), expiresAt };
+  sessionStorage.setItem(KEY, JSON.stringify(kept));
+  return token;
+}
+
+const isFresh = ({ since }) => Date.now() - since < FRESH_SECONDS * 1000;
 
 /** Goes to the issuer's page, which returns the reader to the present address. */
 export async function signIn(returnTo = location.href) {
@@ -74,41 +129,33 @@ export async function finishSignIn() {
   sessionStorage.removeItem(PENDING);
   if (answer.has("error")) throw new Error(answer.get("error_description") ?? "Signing in was refused.");
   if (!pending || pending.state !== answer.get("state")) throw new Error("This sign-in did not begin in this tab.");
-  const { token_endpoint: endpoint, clientId } = await discovered();
-  const response = await fetch(endpoint, {
-    method: "POST",
-    body: new URLSearchParams({
-      grant_type: "authorization_code",
-      code: answer.get("code"),
-      client_id: clientId,
-      redirect_uri: HOME,
-      code_verifier: pending.verifier,
-    }),
-  });
+  const response = await granted({ grant_type: "authorization_code", code: answer.get("code"), redirect_uri: HOME, code_verifier: pending.verifier });
   if (!response.ok) throw new Error("The sign-in service did not accept the code; please try again.");
-  const { access_token: token, id_token: identity } = await response.json();
-  const claims = claimsOf(token);
-  const { name, email } = identity ? claimsOf(identity) : {}; // only shown: the API trusts the other token
-  const groups = claims["cognito:groups"] ?? [];
-  sessionStorage.setItem(KEY, JSON.stringify({ token, sub: claims.sub, name: name ?? email, email, groups, since: Date.now(), expiresAt: claims.exp * 1000 }));
+  keep({}, await response.json());
   return new URL(pending.returnTo).origin === location.origin ? pending.returnTo : HOME;
 }
 
-/** Signs in again after the API refused the token; false when the token is so fresh that a new one would be refused too. */
+/** Signs in again after the API refused the token; null when the token is so fresh that a new one would be refused too. */
 export function signInAgain() {
   const who = signedIn();
-  if (who && Date.now() - who.since < FRESH_SECONDS * 1000) return false;
+  if (who && isFresh(who)) return null;
   sessionStorage.removeItem(KEY);
-  signIn();
-  return true;
+  return signIn();
 }
 
 /** Signs out, and deletes the text typed in this tab: the next person may be another. */
 export async function signOut() {
+  const { refresh } = signedIn() ?? {};
   for (const key of Object.keys(sessionStorage).filter((each) => each.startsWith("autodoctor."))) sessionStorage.removeItem(key);
   // the issuer keeps a session of its own, which would sign the next person in without asking
-  const { end_session_endpoint: page, clientId } = await discovered().catch(() => ({}));
+  const { end_session_endpoint: page, revocation_endpoint: revocation, clientId } = await discovered().catch(() => ({}));
+  if (refresh && revocation) await revoked(revocation, { token: refresh, client_id: clientId });
   location.assign(page ? `${page}?${new URLSearchParams({ client_id: clientId, logout_uri: HOME })}` : HOME);
+}
+
+/** Has the issuer forget a token (RFC 7009); where it does not answer, the token ends by its time. */
+function revoked(endpoint, form) {
+  return fetch(endpoint, { method: "POST", body: new URLSearchParams(form), signal: AbortSignal.timeout(REVOKING_MS) }).catch(() => {});
 }
 
 /** The home page of a person in these groups. */

@@ -1,7 +1,7 @@
 /** The common parts of a signed-in person's pages: tabs by the address's hash, the banner, one feed, visible errors. */
 
 import { get } from "./api.js";
-import { required, signedIn } from "./auth.js";
+import { bearer, required } from "./auth.js";
 import { activeSession, burst } from "./burst.js";
 import { skeleton } from "./components.js";
 import { announce, el, every, fill, time } from "./dom.js";
@@ -81,7 +81,7 @@ export function start(group, tabs) {
   });
   if (banner) {
     banner.hidden = true; // until the content comes: it would push the skeleton down
-    banner.token = () => signedIn()?.token;
+    banner.token = bearer;
     banner.addEventListener("autodoctor:change", ({ detail }) => detail.session || document.activeElement !== banner || main.focus());
   }
   feed.open();

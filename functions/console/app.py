@@ -20,6 +20,7 @@ PAGES = {  # the paths after SessionBaseUrl in answers, in mails and at Stripe
 }
 site = StaticFiles(
     Path(__file__).parent / "static",
+    "/console",
     PAGES,
     Places(
         issuer=required("CONSOLE_ISSUER"),
@@ -40,12 +41,14 @@ def front(_request: Request) -> Content:
     return FRONT
 
 
-@router.route("GET /console/{file+}", groups=[], headers=["accept", "if-none-match"], raises=[NotFound])
+@router.route(
+    "GET /console/{file+}", groups=[], headers=["accept", "accept-encoding", "if-none-match"], raises=[NotFound]
+)
 def file(request: Request) -> Content | Content[bytes]:
     name = request.path.get("file", "")
     if not name:  # /console/, for which there can be no route of its own
         return FRONT
-    found = site.file(name, request.headers.get("if-none-match"))
+    found = site.file(name, request.headers.get("if-none-match"), request.headers.get("accept-encoding", ""))
     if found is None and "text/html" in request.headers.get("accept", ""):  # a person's browser, not a program
         return LOST
     if found is None:

@@ -24,7 +24,7 @@ def made(folder: Path, medium: str) -> StaticFiles:
         pictures_from="https://files.example",
         sessions="https://sessions.example/console",
     )
-    return StaticFiles(folder, {"video": "talk.html"}, places, Calls("talk.html", "call/client.js", bundle))
+    return StaticFiles(folder, "/app", {"video": "talk.html"}, places, Calls("talk.html", "call/client.js", bundle))
 
 
 @pytest.fixture

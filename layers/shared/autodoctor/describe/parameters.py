@@ -53,7 +53,7 @@ _KEY: Final = (
     "Any text of yours, new for each new request. The same key and body within 24 hours give the first answer again; "
     "the same key with another body is refused. Only successes are kept."
 )
-BY_HTTP: Final = frozenset({"accept"})
+BY_HTTP: Final = frozenset({"accept", "accept-encoding"})
 """Headers that OpenAPI describes elsewhere: Accept is the media types of the answers."""
 
 HEADERS: Final[Mapping[str, tuple[str, str, bool, dict[str, Any]]]] = {

@@ -4,6 +4,7 @@ Nothing is compiled, bundled or loaded from elsewhere: a browser runs the files 
 client of Chime's meetings, which others wrote: a layer has it as one script.
 """
 
+import gzip
 import hashlib
 import json
 import re
@@ -15,18 +16,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from autodoctor.web.http import Content
+from autodoctor.web.static_pages import TYPES, read
 
-_TYPES: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml; charset=utf-8",
-    ".md": "text/markdown; charset=utf-8",
-}
 _CONFIG: Final = "config.json"
 _CHIME: Final = "https://*.chime.aws wss://*.chime.aws"
 """What its client calls (aws.github.io/amazon-chime-sdk-js/modules/contentsecurity_policy.html); no voice focus, no
 filters, so no code from elsewhere."""
+_ASKED_AGAIN: Final = "no-cache"  # kept, but asked for again: a deployment reaches everybody at once
+_FOR_GOOD: Final = "public, max-age=31536000, immutable"  # a deployment gives it another address
+_NEVER: Final = re.compile(r"0(?:\.0*)?")  # a weight
 _ETAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
@@ -72,14 +70,17 @@ class StaticFiles:
 
     Args:
         folder: where they are.
+        root: the path under which they are served, as its pages have it, without a slash at the end.
         pages: the file that answers an address without a file of its own, by the address's first segment; mails and
             Stripe lead to such addresses.
         places: what it needs to know of the rest of the deployment.
         calls: its calls.
     """
 
-    def __init__(self, folder: Path, pages: Mapping[str, str], places: Places, calls: Calls) -> None:
-        self._files = _read(folder)
+    def __init__(self, folder: Path, root: str, pages: Mapping[str, str], places: Places, calls: Calls) -> None:
+        self._read = read(folder, root)
+        self._files = self._read.files
+        self._packed: dict[str, bytes] = {}
         self._is_chime = places.medium == "chime"
         self._pages = pages
         self._calls = calls
@@ -92,11 +93,12 @@ class StaticFiles:
             }
         )
         self._headers = {
-            "Cache-Control": "no-cache",  # kept, but asked for again: a deployment reaches everybody at once
+            "Cache-Control": _ASKED_AGAIN,
             "Content-Security-Policy": _policy(_origins(places.connects_to), places.pictures_from),
             "Cross-Origin-Opener-Policy": "same-origin",
             "Permissions-Policy": _permissions("()"),
             "Referrer-Policy": "no-referrer",
+            "Vary": "Accept-Encoding",
             "X-Content-Type-Options": "nosniff",
         }
         self._of_calls = {"Permissions-Policy": _permissions("(self)")}
@@ -105,24 +107,28 @@ class StaticFiles:
             # its client protects sound against loss in a worker that it makes of its own text
             self._of_calls["Content-Security-Policy"] = _policy(hosts, places.pictures_from) + "; worker-src blob:"
 
-    def file(self, name: str, known: str | None) -> Content | Content[bytes] | None:
+    def file(self, address: str, known: str | None, accepted: str = "") -> Content | Content[bytes] | None:
         """One file; None where no file has that name.
 
         Args:
-            name: its path below the folder.
+            address: its path below the application's, perhaps below its version.
             known: `If-None-Match`: the ETags of the copies that the browser has.
+            accepted: `Accept-Encoding`: how it may be packed.
         """
+        name, is_kept = self._read.named(address)
         if name not in {_CONFIG, self._calls.client} and name not in self._files:
             name = self._pages.get(name.partition("/")[0], name)
-        body = self._body(name)
+        body = self._body(name, _takes_gzip(accepted))
         if body is None:
             return None
         etag = f'"{hashlib.sha256(body if isinstance(body, bytes) else body.encode()).hexdigest()[:32]}"'
         headers = {**self._headers, "ETag": etag}
+        if is_kept:
+            headers["Cache-Control"] = _FOR_GOOD
         if name == self._calls.page:
             headers |= self._of_calls
         if isinstance(body, bytes):
-            headers["Content-Encoding"] = "gzip"  # which every browser with calls takes; API Gateway packs nothing
+            headers["Content-Encoding"] = "gzip"  # API Gateway packs nothing
         if name.startswith("banner/"):
             headers["Access-Control-Allow-Origin"] = "*"  # the banner is made for other sites' pages
             headers["Cross-Origin-Resource-Policy"] = "cross-origin"
@@ -132,10 +138,15 @@ class StaticFiles:
             return Content(body, _type(name), headers=headers)
         return Content(body, _type(name), headers=headers)
 
-    def _body(self, name: str) -> str | bytes | None:
+    def _body(self, name: str, takes_gzip: bool) -> str | bytes | None:  # noqa: FBT001 (one caller)
         if name == self._calls.client and self._is_chime:
-            return self._bundle
-        return self._config if name == _CONFIG else self._files.get(name)
+            return self._bundle  # which is packed, and every browser with calls takes it so
+        text = self._config if name == _CONFIG else self._files.get(name)
+        if text is None or not takes_gzip:
+            return text
+        if name not in self._packed:
+            self._packed[name] = gzip.compress(text.encode(), mtime=0)
+        return self._packed[name]
 
     @cached_property
     def _bundle(self) -> bytes:
@@ -143,22 +154,22 @@ class StaticFiles:
         return self._calls.bundle.read_bytes()
 
 
-def _read(folder: Path) -> dict[str, str]:
-    """Every file's text by its name: only what is listed here can ever be answered."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
-        for path in folder.rglob("*")
-        if path.suffix in _TYPES
-    }
-
-
 def _has(known: str, etag: str) -> bool:
     """Whether `If-None-Match` names it: `*`, or one of a list, weak or not (RFC 9110, section 13.1.2)."""
     return known.strip() == "*" or etag in _ETAG.findall(known)
 
 
+def _takes_gzip(accepted: str) -> bool:
+    """Whether `Accept-Encoding` names gzip, and not as what is not wanted (RFC 9110, section 12.5.3)."""
+    for each in accepted.lower().split(","):
+        coding, _, weight = each.replace(" ", "").partition(";q=")
+        if coding == "gzip":
+            return not _NEVER.fullmatch(weight)
+    return False
+
+
 def _type(name: str) -> str:
-    return _TYPES.get(Path(name).suffix, "application/json")
+    return TYPES.get(Path(name).suffix, "application/json")
 
 
 def _permissions(devices: str) -> str:

@@ -32,7 +32,7 @@ export function start(group, tabs) {
   const banner = document.querySelector("active-session-banner");
   const feed = new Feed();
   let showing = 0;
-  let shown = null; // the address of what stands there
+  let shown = null; // the tab whose content stands there; "" for none
 
   const chosen = () => {
     const [asked, query] = location.hash.slice(1).split("?");
@@ -56,7 +56,9 @@ export function start(group, tabs) {
       if (shown !== name) arrive(main);
       shown = name;
     } catch (error) {
-      if (turn === showing) await put(failed(error, () => refresh()));
+      if (turn !== showing || (shown === name && error.status === 0)) return; // without a network, what is there stays
+      await put(failed(error, () => refresh()));
+      shown = "";
     } finally {
       clearTimeout(slow);
     }

@@ -1,0 +1,106 @@
+"""Every tab of the console outlives a slow network, none, a reload, the way back, and the end of a token."""
+
+import re
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from localcloud.identity.roster import ROSTER
+from support.account import Account
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings, signed_in
+from support.browser.mishaps import back, expired, offline, reload, signed_out_meanwhile, slow, token_of
+from support.browser.window import Windows
+
+HEADINGS = {
+    "customer2": {
+        "Get help": "What is wrong with your car?",
+        "Sessions": "Your sessions",
+        "Credits": "Your credits",
+        "Receipts": "Your receipts",
+        "Messages": "Messages",
+    },
+    "mechanic2": {
+        "Queue": "Requests waiting for help",
+        "Earnings": "Earnings",
+        "Sessions": "Your sessions",
+        "Quotes": "Quotes",
+        "Messages": "Messages",
+    },
+    "admin": {
+        "Health": "Session health",
+        "Sessions": "Sessions",
+        "Mechanics": "Mechanics",
+        "Plans": "Plans",
+        "Cases": "Cases",
+        "Dead letters": "Dead letters",
+    },
+}
+WHO = pytest.mark.parametrize("key", list(HEADINGS))
+
+
+@pytest.fixture(scope="module")
+def account_settings() -> AccountSettings:
+    return console_settings()
+
+
+def name_of(key: str) -> str:
+    return next(each.name for each in ROSTER if each.key == key)
+
+
+def shows(page: Page, heading: str) -> None:
+    expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+
+
+def press(page: Page, tab: str) -> None:
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name=tab, exact=True).click()
+
+
+@WHO
+def test_slow_reloaded_and_back(account: Account, windows: Windows, key: str) -> None:
+    page = signed_in(account, windows.open(), name_of(key))
+    for tab, heading in HEADINGS[key].items():
+        press(page, tab)
+        shows(page, heading)
+        for happens in (slow, reload, back):
+            happens(page, lambda page, heading=heading: shows(page, heading))
+
+
+@WHO
+def test_without_a_network_it_says_so_and_is_tried_again(account: Account, windows: Windows, key: str) -> None:
+    page = signed_in(account, windows.open(phone=True), name_of(key))
+    for before, (tab, heading) in pairwise([*HEADINGS[key].items(), next(iter(HEADINGS[key].items()))]):
+        shows(page, before[1])
+        with offline(page):
+            expect(page.locator("body[data-offline]")).to_be_visible()
+            with page.expect_event("requestfailed", lambda request: "/ticket" not in request.url):
+                page.evaluate("dispatchEvent(new Event('hashchange'))")  # the page looks again, in vain
+            shows(page, before[1])
+            press(page, tab)
+            shows(page, "That did not work")
+            expect(page.get_by_text("The service cannot be reached. Check your connection.")).to_be_visible()
+        page.get_by_role("button", name="Try again").click()
+        shows(page, heading)
+        expect(page.locator("body[data-offline]")).to_have_count(0)
+    windows.troubles.expect("ERR_INTERNET_DISCONNECTED")
+
+
+@WHO
+def test_a_token_that_expires(account: Account, windows: Windows, key: str) -> None:
+    page = signed_in(account, windows.open(), name_of(key))
+    tabs = HEADINGS[key]
+    shows(page, next(iter(tabs.values())))
+    for tab, heading in [*list(tabs.items())[1:], next(iter(tabs.items()))]:
+        token = expired(account, page)
+        press(page, tab)
+        shows(page, heading)
+        assert token_of(page) != token
+    for tab, heading in [*list(tabs.items())[1:], next(iter(tabs.items()))]:
+        signed_out_meanwhile(account, page)
+        press(page, tab)
+        expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
+        page.get_by_role("link", name=name_of(key)).click()
+        page.wait_for_url(re.compile("/console/"))
+        shows(page, heading)
+    windows.troubles.expect("400")

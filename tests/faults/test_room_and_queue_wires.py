@@ -8,7 +8,6 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
@@ -25,10 +24,10 @@ from autodoctor.room.messages import MessageRequest, post
 from autodoctor.room.tell import deliver
 from support.events.scripted_sockets import Sockets
 from support.events.sqs_records import NO_QUEUE, sqs_record
+from support.events.wired_queue import wired_queue
 from support.lambda_event import Context
 from support.room.device import Device
-from support.scripted_server import ScriptedServer
-from support.wire import FAULTS, Fault, Wire, through, wire_to
+from support.wire import FAULTS, Fault, Wire
 from support.world import World
 
 MOST_MESSAGES: Final = 20
@@ -119,20 +118,8 @@ def refuse(envelope: Mapping[str, Any]) -> None:
 @contextmanager
 def queue_behind_a_wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[dict[str, Any]], Wire]]:
     """SQS, which keeps what it is asked for, at the end of a wire."""
-    asked: list[dict[str, Any]] = []
-
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        asked.append(json.loads(request.rfile.read(int(request.headers["Content-Length"]))))
-        with suppress(OSError):  # whoever asked may be gone
-            request.send_response(200)
-            request.send_header("Content-Length", "2")
-            request.end_headers()
-            request.wfile.write(b"{}")
-            request.wfile.flush()
-
-    server = ScriptedServer(answer)
-    with server.serving(lambda: None), wire_to(server.url) as wire:
-        for name, value in {**NO_QUEUE, "AWS_ENDPOINT_URL_SQS": through(wire, server.url)}.items():
+    with wired_queue() as (asked, wire, url):
+        for name, value in {**NO_QUEUE, "AWS_ENDPOINT_URL_SQS": url}.items():
             monkeypatch.setenv(name, value)
         redelivery._connection.cache_clear()  # noqa: SLF001 (an execution environment of the test's own)
         yield asked, wire

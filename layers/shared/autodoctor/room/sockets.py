@@ -21,7 +21,7 @@ from autodoctor.room.frames import TypingPushed, entered, frame, refusal
 from autodoctor.room.messages import Seq
 from autodoctor.room.tell import tell, tell_presence
 from autodoctor.settings import required
-from autodoctor.web.http import problem_of
+from autodoctor.web.problems import problem_of
 from autodoctor.web.schemas import RequestBody
 from autodoctor.web.validation_messages import unprocessable
 

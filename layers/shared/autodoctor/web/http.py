@@ -13,22 +13,20 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NoReturn
 from uuid import UUID
 
-import psycopg
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ValidationError
 
-from autodoctor.aws.errors import AwsError
 from autodoctor.errors import (
     Forbidden,
     MalformedBody,
     NotFound,
     Problem,
     ServiceUnavailable,
-    SessionBusy,
     Unauthenticated,
     Unprocessable,
 )
-from autodoctor.observability import count, log_failure, logger
+from autodoctor.observability import count, logger
+from autodoctor.web.problems import problem_of
 from autodoctor.web.schemas import RequestBody, unstorable
 from autodoctor.web.validation_messages import unprocessable
 
@@ -251,22 +249,6 @@ class Router:
             return _content(answer, route)
         status = route.status[type(answer)] if isinstance(route.status, Mapping) else route.status
         return status, answer.model_dump_json(by_alias=True), {}
-
-
-def problem_of(failure: Exception) -> Problem | None:
-    """The problem that an error is answered as; None for an unexpected one, which is answered with a bare 500."""
-    if isinstance(failure, Problem):
-        return failure
-    if isinstance(failure, psycopg.errors.LockNotAvailable):
-        return SessionBusy()
-    if isinstance(failure, psycopg.OperationalError):
-        log_failure("database unavailable", failure)
-        return ServiceUnavailable()
-    if isinstance(failure, AwsError):
-        log_failure("service unavailable", failure)
-        return ServiceUnavailable()
-    log_failure("unexpected", failure)
-    return None
 
 
 def _content(answer: Content | Content[bytes], route: Route) -> tuple[int, str | bytes, Mapping[str, str]]:

@@ -8,11 +8,12 @@ from uuid import UUID
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from autodoctor.aws.errors import AwsError
 from autodoctor.db import Database
-from autodoctor.errors import Problem
 from autodoctor.events.feed import connections
 from autodoctor.events.feed.queue import CONNECT_NOTE, IDENTIFY_NOTE, leave_note
-from autodoctor.observability import log_failure, logger
+from autodoctor.observability import logger
+from autodoctor.web.problems import problem_of
 
 IDENTIFY: Final = "identify"
 """The `action` of a client's message that is answered with `connected`: the connection's id and the present seq."""
@@ -34,11 +35,9 @@ def handler(
         logger.set_correlation_id(request["requestId"])
         try:
             status = _handle(database, event, request["eventType"], request["connectionId"], has_left)
-        except Problem as problem:
-            status = problem.status
         except Exception as failure:  # noqa: BLE001 (the last resort: logged, and the handshake is refused)
-            log_failure("socket", failure)
-            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            problem = problem_of(failure)
+            status = HTTPStatus.INTERNAL_SERVER_ERROR if problem is None else problem.status
         logger.info("socket", extra={"route": request["routeKey"], "status": status})
         return {"statusCode": status}
 
@@ -51,7 +50,11 @@ def _handle(
     if kind == "CONNECT":
         query = event.get("queryStringParameters") or {}
         connections.connect(database, connection_id, query.get("ticket"), query.get("since"), query.get("feed"))
-        leave_note(CONNECT_NOTE, connection_id, once=connection_id)
+        try:
+            leave_note(CONNECT_NOTE, connection_id, once=connection_id)
+        except AwsError:  # the handshake is refused, of whose end nobody would be told
+            connections.drop(database, [connection_id])
+            raise
     elif kind == "DISCONNECT":
         for session_id in connections.drop(database, [connection_id]):
             has_left(session_id)

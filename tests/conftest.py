@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +51,20 @@ TEMPLATE = "template_migrated"
 # A database is 700 files, made and removed for each test: some file systems take a tenth of a second for that.
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own with a random name is made in it
 MEMORY_NEEDED = 2 * 1024**3
+SHOWN_LINES = 60
 _numbers = itertools.count(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show, of a test that failed, what the last requests, functions and queues of its account logged."""
+    report = yield
+    account: Account | None = getattr(item, "funcargs", {}).get("account")
+    if call.excinfo is not None and account is not None:
+        report.sections.append(("local cloud", "\n".join(map(str, account.lines[-SHOWN_LINES:]))))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
 """Every tab of the console outlives a slow network, none, a reload, the way back, and the end of a token."""
 
 import re
+from functools import partial
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from localcloud.identity.roster import ROSTER
 from support.account import Account
@@ -57,6 +58,10 @@ def press(page: Page, tab: str) -> None:
     page.get_by_role("navigation", name="Pages").get_by_role("link", name=tab, exact=True).click()
 
 
+def is_of_the_tab(request: Request) -> bool:
+    return "/ticket" not in request.url  # which the feed asks for, again and again
+
+
 @WHO
 def test_slow_reloaded_and_back(account: Account, windows: Windows, key: str) -> None:
     page = signed_in(account, windows.open(), name_of(key))
@@ -64,7 +69,7 @@ def test_slow_reloaded_and_back(account: Account, windows: Windows, key: str) ->
         press(page, tab)
         shows(page, heading)
         for happens in (slow, reload, back):
-            happens(page, lambda page, heading=heading: shows(page, heading))
+            happens(page, partial(shows, heading=heading))
 
 
 @WHO
@@ -74,7 +79,7 @@ def test_without_a_network_it_says_so_and_is_tried_again(account: Account, windo
         shows(page, before[1])
         with offline(page):
             expect(page.locator("body[data-offline]")).to_be_visible()
-            with page.expect_event("requestfailed", lambda request: "/ticket" not in request.url):
+            with page.expect_event("requestfailed", is_of_the_tab):
                 page.evaluate("dispatchEvent(new Event('hashchange'))")  # the page looks again, in vain
             shows(page, before[1])
             press(page, tab)

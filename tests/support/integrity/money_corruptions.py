@@ -303,6 +303,44 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
             ),
         ),
     ],
+    "credits_unlike_loss": [
+        *(
+            (
+                (
+                    "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind)"
+                    f" SELECT key, {accounts}, 1, '{currency}', '{kind}'"
+                    " FROM (SELECT 'refund:' || split_part(key, ':', 2)"
+                    f" || ':repaid:00000000-0000-4000-8000-000000000000{part}' AS key,"
+                    " split_part(debit_account, ':', 2) AS owner FROM ledger_transfer"
+                    " WHERE key ~ '^refund:' AND debit_account ~ '^customer:.*:receivable$' LIMIT 1) AS loss,"
+                    " (SELECT user_id AS other FROM credit_balances WHERE balance > 0 LIMIT 1) AS victim"
+                ),
+            )
+            for accounts, currency, kind, part in (
+                ("'customer:' || other || ':credits', 'credits_issued'", "credit", "credit_withdrawal", ":credits"),
+                ("'customer:' || owner || ':credits', 'credits_issued'", "credit", "credit_withdrawal", ":credits"),
+                ("'credit_sales', 'customer:' || other || ':receivable'", "usd", "receivable", ""),
+            )
+        ),
+        (
+            (
+                "UPDATE ledger_transfer SET amount = amount + 50 WHERE key ~ '^refund:[^:]*:receivable$'"
+                " AND debit_account ~ '^customer:'"
+            ),
+        ),
+        (
+            (
+                "UPDATE ledger_transfer SET amount = amount + 50 WHERE key ~ '^refund:[^:]*:repaid:'"
+                " AND credit_account ~ '^customer:'"
+            ),
+        ),
+        (
+            (
+                "UPDATE stripe_refunds SET booked = 'reversed' WHERE id IN (SELECT split_part(key, ':', 2)"
+                " FROM ledger_transfer WHERE key ~ '^refund:' AND debit_account ~ '^customer:.*:receivable$')"
+            ),
+        ),
+    ],
     # --- inbox
     "charge_differs": [
         ("DELETE FROM ledger_transfer WHERE kind = 'charge' AND intake_id = '{bought}'",),

@@ -195,10 +195,21 @@ class SampleData:
         self.sessions["completed by card"] = self.refund_env.earned()
         self.sessions["cancelled by card"] = self.refund_env.cancelled()
         self.refund_env.pack(new_id())
+        self._pack_paid_back()
         self.refund_env.payouts()
         self.refund_env.refunds()
         self.refund_env.tell()
         self.sessions["completed by card, not sent"] = self.refund_env.earned()
+
+    def _pack_paid_back(self) -> None:
+        """A pack of five of which three were used and one was held: that one was taken when it came back."""
+        mechanic, customer = self.world.mechanic(), new_id()
+        intent = self.refund_env.pack(customer)
+        complete(self.world, buy(self.world, customer, "standard"), customer, mechanic)
+        held = buy(self.world, customer, "quick")
+        self.refund_env.checkout_env.stripe.refund(intent)
+        self.refund_env.tell()
+        self.refund_env.cancel(held.session_id)
 
     def _extended(self) -> None:
         """By credits, twice: one that is used, and one that goes back."""

@@ -9,7 +9,9 @@ from uuid import UUID
 import stripe
 
 from autodoctor.db import Row
-from autodoctor.ids import new_id
+from autodoctor.ids import FIRST, LAST, new_id
+from autodoctor.integrity.checks.money import packs
+from autodoctor.integrity.checks.now import findings_of
 from autodoctor.payments.checkout.checkout import PackRequest, buy_pack
 from autodoctor.payments.ledger.accounts import DISPUTED, STRIPE, Account, mechanic_payable, mechanic_receivable
 from autodoctor.payments.ledger.fees import SweptFees, sweep_fees
@@ -227,4 +229,6 @@ class RefundEnv:
         assert -self.has(STRIPE) == sum(own.get("usd", (0, 0))) - books.topups[1]
         assert -self.has(DISPUTED) == books.disputes_open[1]
         assert self.checkout_env.stripe.imbalances() == []
-        assert violations(self.checkout_env.world.owner) == []
+        owner = self.checkout_env.world.owner
+        assert violations(owner) == []
+        assert list(findings_of(owner, (packs.OF_LEDGER, packs.OF_CHECKOUTS), after=FIRST, upto=LAST)) == []

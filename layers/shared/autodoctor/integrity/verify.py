@@ -36,6 +36,7 @@ from autodoctor.integrity.checks.money import (
     ledger,
     netting,
     origin,
+    packs,
     receipts,
     settlements,
 )
@@ -54,6 +55,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     *ledger.CHECKS,
     *origin.CHECKS,
     *flows.CHECKS,
+    *packs.CHECKS,
     *receipts.CHECKS,
     *netting.CHECKS,
     *metadata.CHECKS,

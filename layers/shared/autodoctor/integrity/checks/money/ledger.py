@@ -11,7 +11,7 @@ from psycopg.rows import tuple_row
 from autodoctor.ids import LAST
 from autodoctor.integrity.checks import times
 from autodoctor.integrity.checks.base import Check, Finding, Section
-from autodoctor.integrity.checks.money import flows, netting, origin, receipts
+from autodoctor.integrity.checks.money import flows, netting, origin, packs, receipts
 from autodoctor.integrity.checks.now import Query, findings_of
 
 _IN_LEDGER = Section.LEDGER
@@ -104,6 +104,7 @@ SELECT c.id, format('since %%s, answer: %%s', c.late_since, coalesce(c.late_answ
 """,
     ),
     origin.OF_CHECKOUTS,
+    packs.OF_CHECKOUTS,
     times.OF_CHECKOUTS,
 )
 
@@ -143,6 +144,7 @@ SELECT DISTINCT split_part(a.account, ':', 2), 'credits were booked'
     ),
     origin.OF_LEDGER,
     flows.OF_LEDGER,
+    packs.OF_LEDGER,
     receipts.OF_LEDGER,
     netting.OF_LEDGER,
     times.OF_LEDGER,

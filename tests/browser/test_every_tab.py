@@ -1,12 +1,14 @@
 """Every tab of the console outlives a slow network, none, a reload, the way back, and the end of a token."""
 
 import re
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Page, Request, expect
 
+from browser.test_console_payments import paid_later
 from localcloud.identity.roster import ROSTER
 from support.account import Account
 from support.account_settings import AccountSettings
@@ -109,3 +111,48 @@ def test_a_token_that_expires(account: Account, windows: Windows, key: str) -> N
         page.wait_for_url(re.compile("/console/"))
         shows(page, heading)
     windows.troubles.expect("400")
+
+
+CONCERN = "It hums at sixty."
+
+
+def is_typed(page: Page) -> None:
+    expect(page.get_by_label("Describe what it does")).to_have_value(CONCERN)
+
+
+def is_under_way(page: Page) -> None:
+    shows(page, "Your payment is under way")
+
+
+def typed(page: Page) -> None:
+    page.get_by_label("Describe what it does").fill(CONCERN)
+
+
+def paying(page: Page) -> None:
+    paid_later(page, CONCERN)
+
+
+@pytest.mark.parametrize(("state", "shown"), [(typed, is_typed), (paying, is_under_way)])
+def test_a_request_that_is_being_made(
+    account: Account, windows: Windows, state: Callable[[Page], None], shown: Callable[[Page], None]
+) -> None:
+    page = signed_in(account, windows.open(phone=True), "Cora Castillo")
+    state(page)
+    shown(page)
+    for happens in (slow, reload, back):
+        happens(page, shown)
+    with offline(page):
+        expect(page.locator("body[data-offline]")).to_be_visible()
+        shown(page)
+    expect(page.locator("body[data-offline]")).to_have_count(0)
+    shown(page)
+    expired(account, page)
+    page.reload()
+    shown(page)
+    signed_out_meanwhile(account, page)
+    page.reload()
+    expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
+    page.get_by_role("link", name="Cora Castillo").click()
+    shown(page)
+    windows.troubles.expect("400")
+    windows.troubles.overlook("ERR_INTERNET_DISCONNECTED")

@@ -218,9 +218,14 @@ export class ActiveSessionBanner extends HTMLElement {
 
   async #call(method, path, body) {
     const base = this.getAttribute("api") ?? "";
-    let response;
+    let response, token;
     try {
-      const token = typeof this.#token === "function" ? await this.#token() : this.#token;
+      token = typeof this.#token === "function" ? await this.#token() : this.#token;
+    } catch {
+      throw new LoadError("The service cannot be reached.");
+    }
+    if (!token) throw new LoadError("Signed out.", 401); // which the API would say
+    try {
       response = await fetch(base.replace(/\/$/, "") + path, {
         method,
         headers: { Authorization: `Bearer ${token}`, ...(body ? { "Content-Type": "application/json" } : {}) },

@@ -66,7 +66,7 @@ export function start(group, tabs) {
 
   frame();
   keepBeingCalled().catch(() => {}); // the settings page says what is the matter
-  addEventListener("hashchange", () => refresh().then(() => main.focus()));
+  addEventListener("hashchange", () => refresh().then(() => focusFromTheTop(main)));
   const pushed = burst((types) => {
     if (isLeaving()) return;
     const ofSession = types.some((type) => !QUEUE.test(type));
@@ -98,6 +98,12 @@ function together(banner, main) {
   banner.hidden = false;
   banner.after(main);
   focused?.focus({ preventScroll: true });
+}
+
+/** Another tab is read from its top, the banner included. */
+function focusFromTheTop(main) {
+  main.focus({ preventScroll: true });
+  scrollTo({ top: 0 });
 }
 
 /** What has come in place of something else moves in. */

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from browser.test_console_looks import overflow
 from support.account import Account
 from support.account_settings import AccountSettings
-from support.browser.console import console_settings, signed_in
+from support.browser.console import at_stage, console_settings, described, signed_in
 from support.browser.documents import kept, print_it
 from support.browser.window import Camera, Windows
 
@@ -53,3 +53,31 @@ def test_the_link_of_a_mail_leads_to_it(account: Account, windows: Windows) -> N
     receipt_id = account.world.one("SELECT id FROM receipts ORDER BY id DESC LIMIT 1")
     page.goto(f"{account.cloud.api_url}/console/receipts/{receipt_id}")
     expect(page.get_by_role("heading", name="Receipt 20")).to_be_visible()
+
+
+def test_a_session_leads_to_its_own_receipts(account: Account, windows: Windows, camera: Camera) -> None:
+    account.cloud.stripe.set_retries(first=0.1, longest=0.5)
+    page = signed_in(account, windows.open(phone=True), "Somebody new")
+    credits_bought(account, page)
+    page.get_by_role("link", name="Get help").click()
+    described(page, "It hums.")
+    page.get_by_label("Quick").check()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Pay", exact=True).click()
+    at_stage(page, "searching")
+    page.get_by_role("button", name="Cancel this request").click()
+    page.get_by_role("button", name="Cancel the request").click()
+    at_stage(page, "over")
+    page.get_by_role("link", name="Receipt", exact=True).click()
+    for _ in range(2):
+        expect(page.get_by_role("heading", name="Receipts of this session")).to_be_visible()
+        expect(page.locator("tbody a")).to_have_count(1)
+        expect(page.locator("tbody")).to_contain_text("$9.99")
+        camera.take(page, "of the session")
+        page.get_by_role("link", name="Sessions").click()
+        expect(page.get_by_role("heading", name="Your sessions")).to_be_visible()
+        camera.take(page, "sessions")
+        page.get_by_role("link", name="Receipt: 2015 Toyota Corolla").click()
+    page.get_by_role("link", name="All receipts").click()
+    expect(page.get_by_role("heading", name="Your receipts")).to_be_visible()
+    expect(page.locator("tbody a")).to_have_count(2)

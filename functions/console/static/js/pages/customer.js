@@ -48,7 +48,7 @@ function pastSession(session) {
       el("h2", {}, el("a", { href: session.sessionUrl }, car || "Your car")),
       el("p.clamped", {}, concern),
       el("p.quiet.small", {}, facts.filter(Boolean).join(" · ")),
-      el("p.row", {}, pill(session.status), el("strong.number", {}, charged(session)), mechanicId && el("a.button", { href: `#now?mechanic=${mechanicId}`, "aria-label": `Ask again: ${mechanic}` }, "Ask again")),
+      el("p.row", {}, pill(session.status), el("strong.number", {}, charged(session)), session.funding === "card" && el("a.button", { href: `#receipts?session=${session.sessionId}`, "aria-label": `Receipt: ${car || "your car"}` }, "Receipt"), mechanicId && el("a.button", { href: `#now?mechanic=${mechanicId}`, "aria-label": `Ask again: ${mechanic}` }, "Ask again")),
     ),
   );
 }

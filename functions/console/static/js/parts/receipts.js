@@ -5,17 +5,33 @@ import { empty, table } from "../lib/components.js";
 import { count, el, head, money } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 
+const PAGES = 5; // of 100, that are looked through for those of one session
 const KINDS = { receipt: "Receipt", credit_note: "Credit note", correction: "Correction" };
 
-/** The list, newest first. */
-export async function receipts() {
+/** The list, newest first; of one session, if the query names it. */
+export async function receipts(query) {
+  const session = query.get("session");
+  if (session) return ofSession(session);
   const { receipts: found, nextCursor } = await get("/api/customer/receipts?limit=50");
   if (!found.length) return [el("h1", {}, "Your receipts"), empty("No receipts yet", "There is one for each payment, to print and to keep.")];
-  return [
-    el("h1", {}, "Your receipts"),
-    table(["Number", "Date", "What", "Amount"], found.map((each) => [link(each), day(each.issuedAt), each.title, signed(each)]), { numbers: [3] }),
-    nextCursor && el("p.quiet", {}, "The newest 50."),
-  ];
+  return [el("h1", {}, "Your receipts"), listed(found), nextCursor && el("p.quiet", {}, "The newest 50.")];
+}
+
+async function ofSession(session) {
+  const all = el("a.button", { href: "#receipts" }, "All receipts");
+  const found = [];
+  let cursor = "";
+  for (let page = 0; page < PAGES && cursor !== null && !found.length; page += 1) { // one document names the others of its purchase
+    const { receipts: some, nextCursor } = await get(`/api/customer/receipts?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    found.push(...some.filter(({ sessionId }) => sessionId === session));
+    cursor = nextCursor;
+  }
+  if (!found.length) return [el("h1", {}, "Receipts of this session"), empty("No receipt", "There is one once a card was charged for it. Credits have theirs from when they were bought.", all)];
+  return [el("h1", {}, "Receipts of this session"), listed(found), el("p.row", {}, all)];
+}
+
+function listed(found) {
+  return table(["Number", "Date", "What", "Amount"], found.map((each) => [link(each), day(each.issuedAt), each.title, signed(each)]), { numbers: [3] });
 }
 
 /** One document; `id` of the query says which. */

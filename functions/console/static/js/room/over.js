@@ -33,7 +33,7 @@ function bill(session, isMechanic) {
   const charged = session.reason === "billable";
   const rows = [
     ["Price", charged || session.funding === "free" ? price(session) : `nothing (${price(session)} given back)`],
-    !isMechanic && session.funding !== "free" && ["Paid with", [FUNDING[session.funding], " · ", el("a", { href: "/console/customer.html#receipts" }, "Receipt")]],
+    !isMechanic && session.funding !== "free" && ["Paid with", [FUNDING[session.funding], " · ", el("a", { href: `/console/customer.html#receipts?session=${session.sessionId}` }, "Receipt")]],
     isMechanic && charged && ["Your pay", el("a", { href: "/console/mechanic.html#earnings" }, "See your earnings")],
     ...session.minutes.extensions.filter(({ status }) => status === "running").map(moreMinutes),
     session.durationSeconds !== null && ["Together", duration(session.durationSeconds)],

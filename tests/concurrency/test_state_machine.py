@@ -26,7 +26,7 @@ from psycopg import sql
 
 from autodoctor.db import Row
 from autodoctor.domain.lifecycle import AssignmentStatus, SessionStatus
-from autodoctor.errors import MechanicBusy, Problem, SessionBusy
+from autodoctor.errors import MechanicBusy, Problem, SessionBusy, TooManyRequests
 from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated, start_intake
 from autodoctor.sessions import active, presence
@@ -128,18 +128,22 @@ class Consultations(RuleBasedStateMachine):
 
     @rule(mechanic=MECHANICS)
     def accept_what_the_queue_shows(self, mechanic: int) -> None:
-        """Every request shown can be accepted, unless the mechanic is busy."""
+        """Every request shown can be accepted, unless the mechanic is busy, or gave back too many."""
         person = self.mechanics[mechanic]
         shown = self.attempt(lambda: fetch_queue(self.world.app, person.user_id))
         if shown is None or not shown.assignments:
             return
         busy = active.mechanic_active_session(self.world.app, person.user_id).session is not None
+        paused = self.world.one("SELECT count(*) FROM paused_mechanics WHERE mechanic_id = %s", person.id) == 1
         try:
             accept(self.world.app, person.user_id, shown.assignments[0].assignment_id)
         except MechanicBusy:
             assert busy
+        except TooManyRequests:
+            assert paused
         else:
             assert not busy
+            assert not paused
             event("accepted from the queue")
 
     @rule(session=sessions, mechanic=MECHANICS, first=st.booleans())

@@ -32,7 +32,7 @@ ROOMS: Final = 100
 EVERY_SECONDS: Final = 10.0
 """How often each of the hundred rooms says something: ten messages a second in all."""
 TALKERS: Final = 4
-ROUNDS, MESSAGES, REQUESTS = 3, 20, 8
+ROUNDS, MESSAGES, REQUESTS = 6, 20, 20
 MISSED: Final = 1_000
 AT_MOST: Final = 1.2
 

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from browser.test_console_payments import paid_later
 from localcloud.identity.roster import ROSTER
@@ -156,3 +156,21 @@ def test_a_request_that_is_being_made(
     shown(page)
     windows.troubles.expect("400")
     windows.troubles.overlook("ERR_INTERNET_DISCONNECTED")
+
+
+def test_who_signs_out_while_the_token_is_renewed_is_signed_out(account: Account, windows: Windows) -> None:
+    page = signed_in(account, windows.open(), "Cora Castillo")
+    shows(page, "What is wrong with your car?")
+    held: dict[str, Route] = {}
+    for path in ("token", "revoke"):
+        page.route(f"**/_dev/issuer/{path}", lambda route: held.setdefault(route.request.url.rpartition("/")[2], route))
+    expired(account, page)
+    with page.expect_request("**/_dev/issuer/token"):
+        press(page, "Sessions")
+    with page.expect_request("**/_dev/issuer/revoke"):
+        page.get_by_role("button", name="Sign out").click()
+    with page.expect_response("**/_dev/issuer/token"):
+        held["token"].continue_()
+    held["revoke"].continue_()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert page.evaluate("sessionStorage.length") == 0

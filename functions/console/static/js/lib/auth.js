@@ -76,7 +76,8 @@ async function renewed(who) {
     sessionStorage.setItem(KEY, JSON.stringify({ ...who, refresh: null }));
     return null;
   }
-  return keep(who, await response.json());
+  const given = await response.json();
+  return signedIn() ? keep(who, given) : null; // signed out meanwhile
 }
 
 async function granted(form) {
@@ -145,6 +146,7 @@ export function signInAgain() {
 
 /** Signs out, and deletes the text typed in this tab: the next person may be another. */
 export async function signOut() {
+  leaving = true; // a call that is made meanwhile signs nobody in
   const { refresh } = signedIn() ?? {};
   for (const key of Object.keys(sessionStorage).filter((each) => each.startsWith("autodoctor."))) sessionStorage.removeItem(key);
   // the issuer keeps a session of its own, which would sign the next person in without asking

@@ -7,6 +7,7 @@ import pytest
 
 from autodoctor.web.http import Content
 from autodoctor.web.static_files import Calls, Places, StaticFiles
+from autodoctor.web.static_pages import read
 
 CLIENT = "export const client = 1;"
 
@@ -116,3 +117,11 @@ def test_the_client_of_chime_is_served_packed_and_kept_like_any_file(with_chime:
 
 def test_where_chime_is_not_the_medium_there_is_no_client(site: StaticFiles) -> None:
     assert site.file("call/client.js", None) is None
+
+
+@pytest.mark.parametrize("name", ["call/client.js", "config.json", "page.html", "video/0123"])
+def test_what_the_version_says_nothing_of_is_asked_for_again(
+    tmp_path: Path, with_chime: StaticFiles, name: str
+) -> None:
+    version = read(tmp_path, "/app").version
+    assert found(with_chime, f"v/{version}/{name}").headers["Cache-Control"] == "no-cache"

@@ -123,7 +123,7 @@ class StaticFiles:
             return None
         etag = f'"{hashlib.sha256(body if isinstance(body, bytes) else body.encode()).hexdigest()[:32]}"'
         headers = {**self._headers, "ETag": etag}
-        if is_kept:
+        if is_kept and name in self._files and not name.endswith(".html"):  # what the version is a digest of
             headers["Cache-Control"] = _FOR_GOOD
         if name == self._calls.page:
             headers |= self._of_calls

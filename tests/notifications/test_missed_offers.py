@@ -1,6 +1,5 @@
 """A mechanic who lets offers lapse is set away and told; who answers one begins anew."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -9,22 +8,8 @@ from autodoctor.events.model import AwayEvent, event_of
 from autodoctor.ids import new_id
 from autodoctor.sessions.accept import accept, decline
 from autodoctor.sessions.end import Ender, end_session
-from localcloud.database.postgres import Database
-from support.events.mail_env import MailEnv, open_mail_env
+from support.events.mail_env import MailEnv
 from support.world import Mechanic
-
-
-@pytest.fixture
-def mail_env(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailEnv]:
-    with open_mail_env(database, monkeypatch) as mail_env:
-        yield mail_env
-
-
-@pytest.fixture
-def mechanic(mail_env: MailEnv) -> Mechanic:
-    mechanic = mail_env.mechanic()
-    mail_env.address(mechanic)
-    return mechanic
 
 
 def offer(mail_env: MailEnv, mechanic: Mechanic) -> UUID:

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import LiteralString
@@ -25,18 +24,11 @@ from autodoctor.notifications.notify import CLAIM_SECONDS, BeingSent, notify
 from autodoctor.notifications.recipients import NobodyConcerned
 from autodoctor.notifications.sender import CONNECT_SECONDS, READ_SECONDS, NotSent, SesSender
 from autodoctor.sessions.presence import release
-from localcloud.database.postgres import Database
 from localcloud.stack.template import read_stack
-from support.events.mail_env import MailEnv, environment, open_mail_env, payout
+from support.events.mail_env import MailEnv, environment, payout
 from support.events.sqs_records import sqs_record
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def mail_env(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailEnv]:
-    with open_mail_env(database, monkeypatch) as mail_env:
-        yield mail_env
 
 
 def test_a_whole_consultation_is_told_to_the_customer(mail_env: MailEnv, customer: UUID) -> None:

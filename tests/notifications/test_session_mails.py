@@ -1,6 +1,5 @@
 """What both parties are told when a mechanic is gone again, and the summary with notes and transcript."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from uuid import UUID
 
@@ -16,25 +15,10 @@ from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.first_reply import replace_mechanic
 from autodoctor.sessions.notes import NotesRequest, save_notes
 from autodoctor.sessions.presence import join, release
-from localcloud.database.postgres import Database
-from support.events.mail_env import MailEnv, open_mail_env
+from support.events.mail_env import MailEnv
 from support.world import Mechanic
 
 SPANISH = "INSERT INTO notification_locales (user_id, locale) VALUES (%s, 'es')"
-
-
-@pytest.fixture
-def mail_env(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailEnv]:
-    with open_mail_env(database, monkeypatch) as mail_env:
-        yield mail_env
-
-
-@pytest.fixture
-def mechanic(mail_env: MailEnv) -> Mechanic:
-    """One with an address."""
-    mechanic = mail_env.mechanic()
-    mail_env.address(mechanic)
-    return mechanic
 
 
 def mails(mail_env: MailEnv) -> list[tuple[str, str, str]]:

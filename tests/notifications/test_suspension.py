@@ -1,33 +1,16 @@
 """A mechanic who is suspended is told so, with the reason, while it is true."""
 
-from collections.abc import Iterator
 from contextlib import closing
-
-import pytest
 
 from autodoctor.db import Database as Connection
 from autodoctor.events.model import SuspensionEvent, event_of
 from autodoctor.ids import new_id
 from autodoctor.operations.mechanic_privacy import erase_mechanic
-from localcloud.database.postgres import Database
 from support.admin_changes import patch_mechanic
-from support.events.mail_env import MailEnv, open_mail_env
+from support.events.mail_env import MailEnv
 from support.world import Mechanic
 
 WHY = "Three customers waited for you."
-
-
-@pytest.fixture
-def mail_env(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailEnv]:
-    with open_mail_env(database, monkeypatch) as mail_env:
-        yield mail_env
-
-
-@pytest.fixture
-def mechanic(mail_env: MailEnv) -> Mechanic:
-    mechanic = mail_env.mechanic()
-    mail_env.address(mechanic)
-    return mechanic
 
 
 def suspended(mail_env: MailEnv) -> list[SuspensionEvent]:

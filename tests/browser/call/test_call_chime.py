@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 
 from support.account import Account
 from support.account_settings import AccountSettings
-from support.browser.calls import in_call, joins, second_device, sees, uses_the_camera
-from support.browser.console import at_stage, console_settings
+from support.browser.calls import end, in_call, joins, second_device, sees, uses_the_camera
+from support.browser.console import console_settings
 from support.browser.window import Camera, Windows
 
 pytestmark = pytest.mark.npm
@@ -40,14 +40,9 @@ def test_two_browsers_hold_a_call_by_chimes_own_client(
     account: Account, windows: Windows, others: Windows, camera: Camera
 ) -> None:
     meeting = in_call(account, windows, others)
-    customer, mechanic = meeting.customer, meeting.mechanic
-    camera.take(customer, "call")
+    camera.take(meeting.customer, "call")
     uses_the_camera(meeting)
-    mechanic.get_by_role("button", name="End session").click()
-    mechanic.get_by_role("button", name="End it now").click()
-    for page in (customer, mechanic):
-        at_stage(page, "over")
-        expect(page.get_by_role("region", name="Video call")).to_be_hidden()
+    end(meeting)
     ended = account.admin().get(f"/api/sessions/{meeting.session_id}")
     assert (ended["status"], ended["reason"]) == ("completed", "billable")
     assert ended["evidence"]["class"] == "witnessed"

@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 
 from support.account import Account
 from support.account_settings import AccountSettings
-from support.browser.calls import in_call, overlook_the_end, uses_the_camera
-from support.browser.console import at_stage, console_settings, say
+from support.browser.calls import end, in_call, overlook_the_end, uses_the_camera
+from support.browser.console import console_settings, say
 from support.browser.meeting import messages
 from support.browser.window import Camera, Windows
 
@@ -34,9 +34,5 @@ def test_two_browsers_hold_a_call_with_the_talk_beside_it(
     customer.get_by_role("button", name="Mute", exact=True).click()
     expect(customer.get_by_role("button", name="Unmute")).to_be_visible()
     uses_the_camera(meeting)
-    mechanic.get_by_role("button", name="End session").click()
-    mechanic.get_by_role("button", name="End it now").click()
-    for page in (customer, mechanic):
-        at_stage(page, "over")
-        expect(page.get_by_role("region", name="Video call")).to_be_hidden()
+    end(meeting)
     overlook_the_end(windows, others)

@@ -3,6 +3,7 @@
 from playwright.sync_api import Page, expect
 
 from support.account import Account
+from support.browser.console import at_stage
 from support.browser.meeting import Meeting, met
 from support.browser.window import PATIENCE_MS, Windows
 
@@ -77,6 +78,15 @@ def uses_the_camera(meeting: Meeting) -> None:
     expect(mechanic.get_by_text("Cora Castillo is here, without a picture.")).to_be_visible()
     customer.get_by_role("button", name="Camera on").click()
     sees(mechanic, "Cora Castillo")
+
+
+def end(meeting: Meeting) -> None:
+    """The mechanic ends the session, and with it the call."""
+    meeting.mechanic.get_by_role("button", name="End session").click()
+    meeting.mechanic.get_by_role("button", name="End it now").click()
+    for page in (meeting.customer, meeting.mechanic):
+        at_stage(page, "over")
+        expect(page.get_by_role("region", name="Video call")).to_be_hidden()
 
 
 def overlook_the_end(*browsers: Windows) -> None:

@@ -1,18 +1,17 @@
 """Rows: from a POST to the frame at the other side, alone and with a hundred rooms talking, and the queue meanwhile.
 
 Through the whole product as the local cloud runs it. Quiet and talkative rounds take turns, so that what the machine
-does meanwhile is in both.
+does meanwhile is in both; in both a message and a request go out at the same pace, and the crowd is in a process of
+its own, so that what is measured waits for the product and not for this interpreter.
 """
 
 import hashlib
 import secrets
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, LiteralString
 from uuid import UUID
@@ -20,6 +19,7 @@ from uuid import UUID
 import httpx
 
 from autodoctor.ids import new_id
+from bench.events.crowd import Addresses, Pair, crowd, enter, say
 from bench.http.server import bench_server
 from bench.http.stacks import Deployed, Variant, deployed
 from bench.measure import machine
@@ -31,14 +31,15 @@ from support.world import World
 ROOMS: Final = 100
 EVERY_SECONDS: Final = 10.0
 """How often each of the hundred rooms says something: ten messages a second in all."""
-TALKERS: Final = 4
-ROUNDS, MESSAGES, REQUESTS = 6, 20, 20
+ROUNDS, EACH = 10, 30
+APART_SECONDS: Final = 0.25
+"""From a request to the next one: with its feed, its push and its mail it keeps two cores busy for 50 ms."""
 MISSED: Final = 1_000
 AT_MOST: Final = 1.2
 
 _TICKET: Final[LiteralString] = """
 INSERT INTO realtime_tickets (ticket_hash, user_id, groups, expires_at)
-VALUES (%s, %s, ARRAY[%s], now() + interval '1 hour')
+VALUES (%s, %s, ARRAY['mechanics'], now() + interval '1 hour')
 """
 _MISSED: Final[LiteralString] = """
 WITH written AS (
@@ -51,15 +52,6 @@ UPDATE rooms SET latest = latest + (SELECT count(*) FROM written),
 """
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A session that both parties are in, and what they call with."""
-
-    session_id: UUID
-    customer: dict[str, str]
-    mechanic_user: UUID
-
-
 class Product:
     """The deployment, its people and their connections."""
 
@@ -68,33 +60,31 @@ class Product:
         self.http = http
         self.world = World(product.database)
         headers = {"Authorization": f"Bearer {product.customer()[1]}"}
-        self.url = str(http.post("/api/realtime/ticket", headers=headers).raise_for_status().json()["url"])
+        feed = str(http.post("/api/realtime/ticket", headers=headers).raise_for_status().json()["url"])
+        self.addresses = Addresses(product.cloud.api_url, feed)
 
     def pair(self) -> Pair:
         """A new session of a new customer with a new mechanic."""
         mechanic, customer = self.world.mechanic(), new_id()
         session = self.world.waiting(mechanic, customer).session_id
         token = self.product.cloud.issuer.token(str(customer), ["customers"])
-        return Pair(session, {"Authorization": f"Bearer {token}"}, mechanic.user_id)
+        return Pair(session, {"Authorization": f"Bearer {token}"}, mechanic.user_id, self.ticket(mechanic.user_id))
 
-    def listener(self, user: UUID, group: str) -> FeedClient:
-        """An open connection."""
+    def listener(self, mechanic: UUID) -> FeedClient:
+        """An open connection of a mechanic."""
+        return FeedClient.with_ticket(self.addresses.feed, self.ticket(mechanic))
+
+    def messages(self) -> int:
+        """How many were written so far, by everybody."""
+        row = self.product.owner.execute("SELECT sum(customer_written) FROM rooms").fetchone()
+        assert row is not None
+        return int(str(row[0]))
+
+    def ticket(self, mechanic: UUID) -> str:
+        """What lets a mechanic's connections in, for an hour."""
         ticket = secrets.token_urlsafe()
-        self.product.owner.execute(_TICKET, [hashlib.sha256(ticket.encode()).digest(), user, group])
-        return FeedClient.with_ticket(self.url, ticket)
-
-    def entered(self, pair: Pair) -> FeedClient:
-        """The mechanic's connection, in the room."""
-        client = self.listener(pair.mechanic_user, "mechanics")
-        client.send({"action": "room", "sessionId": str(pair.session_id)})
-        client.wait_for_type("room")
-        return client
-
-    def say(self, pair: Pair, text: str) -> None:
-        """Write a message as the customer."""
-        body = {"clientId": str(new_id()), "text": text}
-        path = f"/api/sessions/{pair.session_id}/messages"
-        self.http.post(path, json=body, headers=pair.customer).raise_for_status()
+        self.product.owner.execute(_TICKET, [hashlib.sha256(ticket.encode()).digest(), mechanic])
+        return ticket
 
 
 def rows() -> Iterator[Row]:
@@ -109,18 +99,19 @@ def rows() -> Iterator[Row]:
     ):
         product = Product(running, http)
         pair = product.pair()
-        other_side = stack.enter_context(product.entered(pair))
-        on_duty = stack.enter_context(product.listener(product.world.mechanic().user_id, "mechanics"))
-        crowd = [product.pair() for _ in range(ROOMS)]
-        for each in crowd:
-            stack.enter_context(product.entered(each))
+        other_side = stack.enter_context(enter(product.addresses, pair))
+        on_duty = stack.enter_context(product.listener(product.world.mechanic().user_id))
+        pairs = [product.pair() for _ in range(ROOMS)]
+        others = stack.enter_context(crowd(product.addresses, pairs, EVERY_SECONDS))
         messages: dict[str, list[float]] = {"alone": [], "talkative": []}
         requests: dict[str, list[float]] = {"alone": [], "talkative": []}
         _one_round(product, pair, other_side, on_duty, [], [])  # everything is warm
+        before = product.messages()
         for _ in range(ROUNDS):
             _one_round(product, pair, other_side, on_duty, messages["alone"], requests["alone"])
-            with _talking(product, crowd) as said:
+            with others.talking():
                 _one_round(product, pair, other_side, on_duty, messages["talkative"], requests["talkative"])
+        said = product.messages() - before - 2 * len(messages["alone"])
         refused = f"others used {busy:.0%} of the processors" if busy > MAX_BUSY else ""
         yield from _compared("POST of a message to the frame at the other side", messages, None, refused, said)
         yield from _compared("an intake to new_assignment at a mechanic", requests, AT_MOST, refused, said)
@@ -135,14 +126,15 @@ def _one_round(  # noqa: PLR0913, PLR0917 (two clients and two lists)
     messages: list[float],
     requests: list[float],
 ) -> None:
-    for _ in range(MESSAGES):
+    """Messages and requests at a pace, whatever each takes: in a closed loop each waits for the last one's mails."""
+    for due in _pace():
         text = str(new_id())
         began = time.monotonic()
-        product.say(pair, text)
+        say(product.http, pair, text)
         heard = other_side.wait_for(_has(text, "message"))
         messages.append((heard.at - began) * 1000)
-    for _ in range(REQUESTS):
         headers = {"Authorization": f"Bearer {product.product.customer()[1]}"}
+        _wait_until(due)
         began = time.monotonic()
         answer = product.http.post("/api/intake/start", json=INTAKE_WITH_WAIVER, headers=headers).raise_for_status()
         session = answer.json()["sessionId"]
@@ -150,35 +142,24 @@ def _one_round(  # noqa: PLR0913, PLR0917 (two clients and two lists)
         requests.append((heard.at - began) * 1000)
 
 
+def _pace() -> Iterator[float]:
+    """The moments, by time.monotonic(), at which the requests of a round are due; the message goes before each."""
+    start = time.monotonic()
+    for number in range(EACH):
+        _wait_until(start + number * APART_SECONDS)
+        yield start + (number + 0.5) * APART_SECONDS
+
+
+def _wait_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.monotonic()))
+
+
 def _has(words: str, kind: str) -> Callable[[Received], bool]:
     return lambda frame: frame.type == kind and words in frame.text
 
 
-@contextmanager
-def _talking(product: Product, crowd: list[Pair]) -> Iterator[list[int]]:
-    """The crowd says something every EVERY_SECONDS while the block runs; the list has a number for each message."""
-    over, said = threading.Event(), list[int]()
-
-    def talk(part: list[Pair]) -> None:
-        pause = EVERY_SECONDS / len(part)
-        while True:
-            for pair in part:
-                if over.wait(pause):
-                    return
-                product.say(pair, "It squeals when I brake.")
-                said.append(len(said))
-
-    threads = [threading.Thread(target=talk, args=(crowd[number::TALKERS],)) for number in range(TALKERS)]
-    for thread in threads:
-        thread.start()
-    yield said
-    over.set()
-    for thread in threads:
-        thread.join()
-
-
 def _compared(
-    what: str, taken: dict[str, list[float]], at_most: float | None, refused: str, said: list[int]
+    what: str, taken: dict[str, list[float]], at_most: float | None, refused: str, said: int
 ) -> Iterator[Row]:
     for share in (0.5, 0.99):
         yield Row(
@@ -189,7 +170,7 @@ def _compared(
             reference_name="alone",
             target=None if at_most is None else Target(at_most),
             refused=refused,
-            cause=f"{len(taken['alone'])} of each; {len(said)} messages of the others in the last round",
+            cause=f"{len(taken['alone'])} of each; {said:,} messages of the others",
             samples=taken,
         )
 
@@ -202,7 +183,7 @@ def _replay(product: Product, pair: Pair, refused: str) -> Iterator[Row]:
     product.product.owner.execute(_MISSED, [MISSED, pair.session_id, pair.session_id])
     taken, frames, sizes = list[float](), 0, 0
     for _ in range(5):
-        with product.listener(pair.mechanic_user, "mechanics") as client:
+        with product.listener(pair.mechanic_user) as client:
             began = time.monotonic()
             client.send({"action": "room", "sessionId": str(pair.session_id), "after": after[0]})
             whole = client.wait_for(lambda frame: frame.type == "room" and frame.message["complete"])

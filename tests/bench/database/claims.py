@@ -50,6 +50,7 @@ SELECT pg_temp.made(5, n), pg_temp.made(3, n), 'free', 'free', 'chat', 0, 'usd',
 INSERT INTO sessions (id, customer_id, current_assignment_id)
 SELECT pg_temp.made(5, n), pg_temp.made(3, n), pg_temp.made(6, n) FROM wanted
 """,
+    "INSERT INTO rooms (session_id) SELECT pg_temp.made(5, n) FROM wanted",
     """
 INSERT INTO session_assignments (id, session_id, status, queued_at)
 SELECT pg_temp.made(6, n), pg_temp.made(5, n), 'queued', now() FROM wanted

@@ -4229,7 +4229,7 @@ $$;
 
 COMMENT ON FUNCTION public.percentage(part bigint, whole bigint) IS 'Per cent with one decimal; null if the whole is zero.';
 
-CREATE FUNCTION public.post_message(of_session uuid, by_user uuid, client uuid, words text, attachment uuid) RETURNS TABLE(outcome text, session_status text, role text, seq integer, at timestamp with time zone, attached jsonb, written jsonb, subject_id uuid, event_id bigint, connections text[])
+CREATE FUNCTION public.post_message(of_session uuid, by_user uuid, client uuid, words text, attachment uuid) RETURNS TABLE(outcome text, session_status text, role text, seq integer, at timestamp with time zone, attached jsonb, written jsonb, subject_id uuid, event_id bigint, connections text[], other_is_there boolean)
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -4274,6 +4274,8 @@ BEGIN
   END IF;
   IF seq IS NOT NULL THEN
     connections := room_connections(of_session, party);
+    other_is_there := EXISTS (SELECT FROM realtime_connections c
+                               WHERE c.connection_id = connections[1] AND c.user_id <> by_user);
     IF outcome = 'repeated' THEN
       written := messages_between(of_session, seq - 1, seq + 1, 1) -> 0;
     ELSIF attachment IS NOT NULL THEN
@@ -4284,7 +4286,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.post_message(of_session uuid, by_user uuid, client uuid, words text, attachment uuid) IS 'Writes a message of a party into a room, with its event. The outcome is posted or repeated (the same client id again: the message as it was written, whatever is said now), each with its number and the connections to tell; or ended, not_open or no_attachment, with nothing written.';
+COMMENT ON FUNCTION public.post_message(of_session uuid, by_user uuid, client uuid, words text, attachment uuid) IS 'Writes a message of a party into a room, with its event. The outcome is posted or repeated (the same client id again: the message as it was written, whatever is said now), each with its number, the connections to tell, those of the other side first, and whether there are any of these; or ended, not_open or no_attachment, with nothing written.';
 
 CREATE FUNCTION public.presence_guard() RETURNS trigger
     LANGUAGE plpgsql

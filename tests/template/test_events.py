@@ -139,6 +139,10 @@ def test_rules_see_our_own_events_and_those_of_the_mail_service(rules: Document)
     calls = {*(f"assignment.{each}" for each in requests), "session.pending", "session.waiting"}
     assert rules["PushRule"]["EventPattern"]["source"] == ["autodoctor"]
     assert set(rules["PushRule"]["EventPattern"]["detail-type"]) == {*calls, "message.posted", "quote.given"}
+    assert rules["PushRule"]["EventPattern"]["detail"] == {
+        "role": ["customer", "mechanic", {"exists": False}],
+        "heard": [False, {"exists": False}],
+    }
     assert rules["SettleRule"]["EventPattern"] == {
         "source": ["autodoctor"],
         "detail-type": ["session.ended", "session.expired"],

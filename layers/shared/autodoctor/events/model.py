@@ -76,6 +76,7 @@ class SessionEvent(_Transition):
         reason: why it ended: billable, too_short, no_talk, no_show, withdrawn or expired.
         absent: the party that was not there while the other waited, if the reason is no_show.
         ended_by: who ended it: customer, mechanic, admin or system.
+        pushed: whether the room has heard of it already, from the call that made it.
     """
 
     type: SessionEventType
@@ -84,6 +85,7 @@ class SessionEvent(_Transition):
     reason: str | None = None
     absent: str | None = None
     ended_by: str | None = None
+    pushed: bool = False
 
 
 class AssignmentEvent(_Transition):
@@ -240,6 +242,7 @@ class MessageEvent(_Event):
         role: who wrote it.
         kind: what it is.
         pushed: whether every open connection of the room has it already, so that no feed has to bring it.
+        heard: whether the other party was in the room and was brought it, so that nobody has to call them.
     """
 
     type: Literal["message.posted"]
@@ -248,6 +251,7 @@ class MessageEvent(_Event):
     role: Literal["customer", "mechanic", "system"]
     kind: Literal["text", "file", "system"]
     pushed: bool = False
+    heard: bool = False
 
 
 class ReplyEvent(_Event):

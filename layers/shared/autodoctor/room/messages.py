@@ -121,12 +121,14 @@ class Told:
     Attributes:
         session_id: whose room it is.
         connections: those of the other side first.
+        other_is_there: whether the first one is of the other side.
         message: the message, where it is one.
         event: its row of the outbox, as `outbox.prefetched` takes it, where it has one.
     """
 
     session_id: UUID
     connections: list[str]
+    other_is_there: bool = False
     message: Message | None = None
     event: dict[str, Any] | None = None
 
@@ -180,7 +182,7 @@ def post(database: Database, user_id: UUID, session_id: UUID, request: MessageRe
 
 def _told(session_id: UUID, request: MessageRequest, row: Row) -> Told:
     if row["written"] is not None:  # a repetition: what stands, not what this request says
-        return Told(session_id, row["connections"], Message.model_validate(row["written"]))
+        return Told(session_id, row["connections"], message=Message.model_validate(row["written"]))
     message = Message(
         **row,
         kind="text" if request.attachment_id is None else "file",
@@ -196,7 +198,7 @@ def _told(session_id: UUID, request: MessageRequest, row: Row) -> Told:
         "occurredAt": message.at,
     }
     event = {"subject_id": str(row["subject_id"]), "id": row["event_id"], "type": "message.posted", "payload": payload}
-    return Told(session_id, row["connections"], message, event)
+    return Told(session_id, row["connections"], row["other_is_there"], message, event)
 
 
 def mark(database: Database, user_id: UUID, session_id: UUID, seq: int) -> Marked:

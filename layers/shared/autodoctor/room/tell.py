@@ -1,7 +1,8 @@
 """After a call has committed, everybody in the room hears of it at once; if that fails, a consumer tells them.
 
-The event says whether the open connections have it (`pushed`): the rule of the consumer takes those that do not, and
-so nothing that people say to each other waits for a queue.
+The event says whether the open connections have it (`pushed`), and whether the other party is among them (`heard`): the
+rules of the consumers take only what somebody still has to be told, so that nothing that people say to each other waits
+for a queue, and talking costs no consumer.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from autodoctor.db import Database, Row
 from autodoctor.events.feed import connections
-from autodoctor.events.feed.push import PushFailed, push, push_at_once
+from autodoctor.events.feed.push import Pushed, PushFailed, push, push_at_once
 from autodoctor.events.model import MessageEvent, SessionEvent
 from autodoctor.events.publish import AboutSession, Publisher
 from autodoctor.observability import count, log_failure
@@ -40,9 +41,11 @@ class Teller:
         if told is None or told.message is None:
             return
         sent = frame(MessagePushed(session_id=told.session_id, message=told.message))
-        pushed = tell(self._database, told.connections, sent)
+        missed = tell(self._database, told.connections, sent)
         if told.event is not None:
-            event = {**told.event, "payload": {**told.event["payload"], "pushed": pushed}}
+            heard = told.other_is_there and told.connections[0] not in (*missed.gone, *missed.failed)
+            facts = {"pushed": not missed.failed, "heard": heard}
+            event = {**told.event, "payload": {**told.event["payload"], **facts}}
             self._publisher.publish(UUID(told.event["subject_id"]), [event])
 
     def came(self, answer: AboutSession) -> None:
@@ -60,11 +63,11 @@ class Teller:
             tell(self._database, answer.told.connections, sent)
 
 
-def tell(database: Database, audience: Sequence[str], *frames: bytes) -> bool:
+def tell(database: Database, audience: Sequence[str], *frames: bytes) -> Pushed:
     """Send something to connections that somebody's call has to do with, within BUDGET_SECONDS each; never raises.
 
     Returns:
-        Whether all that are open have it.
+        Those that do not have it.
     """
     try:
         pushed = push_at_once(dict.fromkeys(audience, frames), BUDGET_SECONDS)
@@ -73,10 +76,10 @@ def tell(database: Database, audience: Sequence[str], *frames: bytes) -> bool:
     except Exception as failure:  # noqa: BLE001 (the call has committed: logged, counted, and left to the consumer)
         log_failure("not pushed", failure)
         count("RoomPushFailed")
-        return False
+        return Pushed(failed=list(audience))
     if pushed.failed:
         count("RoomPushFailed", len(pushed.failed))
-    return not pushed.failed
+    return pushed
 
 
 def tell_presence(database: Database, session_id: UUID) -> list[dict[str, Any]] | None:
@@ -93,10 +96,16 @@ def tell_presence(database: Database, session_id: UUID) -> list[dict[str, Any]] 
         return None
     if row is None:
         return None
+    missed = Pushed()
     if row["connections"]:
-        tell(database, row["connections"], *_frames(session_id, row, presence_too=True))
-    unpublished: list[dict[str, Any]] = row["unpublished"]
-    return unpublished
+        missed = tell(database, row["connections"], *_frames(session_id, row, presence_too=True))
+    started = not missed.failed and any(each["note"] == "started" for each in row["messages"])
+    return [_told(event) if started and event["status"] == "live" else event for event in row["unpublished"]]
+
+
+def _told(event: dict[str, Any]) -> dict[str, Any]:
+    """The start of a session that its room has heard of by now: no consumer needs to say so again."""
+    return {**event, "data": {**(event["data"] or {}), "pushed": True}}
 
 
 def deliver(database: Database, event: MessageEvent | SessionEvent) -> None:
@@ -105,9 +114,9 @@ def deliver(database: Database, event: MessageEvent | SessionEvent) -> None:
     Raises:
         PushFailed: a connection is open and can neither be reached nor closed.
     """
+    if event.pushed:
+        return
     if isinstance(event, MessageEvent):
-        if event.pushed:
-            return
         seq, noted, by_system = event.seq, None, event.role == "system"
     else:
         seq, noted, by_system = None, event.occurred_at, True

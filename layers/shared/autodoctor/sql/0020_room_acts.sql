@@ -55,7 +55,7 @@ COMMENT ON FUNCTION room_connections(uuid, room_party) IS
 
 CREATE FUNCTION post_message(of_session uuid, by_user uuid, client uuid, words text, attachment uuid)
 RETURNS TABLE (outcome text, session_status text, role text, seq integer, at timestamptz, attached jsonb,
-               written jsonb, subject_id uuid, event_id bigint, connections text[])
+               written jsonb, subject_id uuid, event_id bigint, connections text[], other_is_there boolean)
 LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -98,6 +98,8 @@ BEGIN
   END IF;
   IF seq IS NOT NULL THEN
     connections := room_connections(of_session, party);
+    other_is_there := EXISTS (SELECT FROM realtime_connections c
+                               WHERE c.connection_id = connections[1] AND c.user_id <> by_user);
     IF outcome = 'repeated' THEN
       written := messages_between(of_session, seq - 1, seq + 1, 1) -> 0;
     ELSIF attachment IS NOT NULL THEN
@@ -108,7 +110,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION post_message(uuid, uuid, uuid, text, uuid) IS
-  'Writes a message of a party into a room, with its event. The outcome is posted or repeated (the same client id again: the message as it was written, whatever is said now), each with its number and the connections to tell; or ended, not_open or no_attachment, with nothing written.';
+  'Writes a message of a party into a room, with its event. The outcome is posted or repeated (the same client id again: the message as it was written, whatever is said now), each with its number, the connections to tell, those of the other side first, and whether there are any of these; or ended, not_open or no_attachment, with nothing written.';
 
 CREATE FUNCTION mark_read(of_session uuid, by_user uuid, up_to integer)
 RETURNS TABLE (customer_read integer, mechanic_read integer, connections text[])

@@ -1,17 +1,21 @@
 """How many calls a free consultation makes, with the consoles of both parties open: README's costs are counted so."""
 
+import json
 import re
 from collections import Counter
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, WebSocket, expect
 
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings, described, note, say, signed_in
+from support.browser.meeting import asked
 from support.browser.window import Windows
+from support.room.member import Member
 
 MOST = 20
+SIGN_SECONDS = 40
 
 NO_POLLING = """
   const later = window.setTimeout;
@@ -67,3 +71,34 @@ def test_a_free_consultation_with_both_consoles_open_makes_few_calls(account: Ac
         at_stage(page, "over")
         page.wait_for_load_state("networkidle")
     assert calls.total() <= MOST, calls.most_common()
+
+
+def test_a_quarter_of_an_hour_asks_for_little(account: Account, windows: Windows) -> None:
+    """While the feed is open it says what changes; a sign of life is one action, answered by the room itself."""
+    mechanic = account.mechanic()
+    page = windows.open()
+    page.clock.install()
+    actions: Counter[str] = Counter()
+    answers: list[str] = []
+
+    def watched(socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: actions.update([str(json.loads(frame)["action"])]))
+        socket.on("framereceived", lambda frame: answers.append(str(json.loads(frame)["type"])))
+
+    page.on("websocket", watched)
+    session = asked(account, page)
+    row = account.world.one("SELECT current_assignment_id FROM sessions WHERE id = %s", session)
+    mechanic.post(f"/api/mechanic/assignments/{row}/accept")
+    with Member(mechanic, f"/api/sessions/{session}"):
+        at_stage(page, "live")
+        page.wait_for_load_state("networkidle")
+        calls: Counter[str] = Counter()
+        counted(page, calls)
+        actions.clear()
+        for _ in range(15 * 60 // SIGN_SECONDS):
+            answered = answers.count("room") + 1
+            page.clock.run_for(SIGN_SECONDS * 1000)
+            while answers.count("room") < answered:
+                page.wait_for_timeout(20)
+    assert calls.total() <= 3, calls.most_common()
+    assert actions == {"room": 15 * 60 // SIGN_SECONDS}

@@ -6,7 +6,7 @@
 
 import { post } from "./api.js";
 
-const KEEP_ALIVE_SECONDS = 300;
+const KEEP_ALIVE_SECONDS = 330; // API Gateway closes what is silent for ten minutes, and answers `identify` once in five
 const SILENT_SECONDS = 40; // without an answer, after which the connection counts as lost
 const MOST_SECONDS_BETWEEN_TRIES = 30;
 
@@ -17,27 +17,34 @@ export class Feed extends EventTarget {
   #turn = 0; // counts the connections: what an earlier one still says is ignored
   #socket = null;
   #keepAlive = null;
-  #keepAliveSeconds;
+  #sign;
+  #signSeconds;
+  #signedAt = 0;
   #silence = null;
   #timer = null;
   #closed = false;
   #superseded = false;
+  #wasOpen = false;
 
   /** When it tries again, in ms since the epoch; null while it is open or opening. */
   retryAt = null;
 
-  /** @param {{keepAliveSeconds?: number}} [options] how often it says that it is there */
-  constructor({ keepAliveSeconds = KEEP_ALIVE_SECONDS } = {}) {
+  /**
+   * @param {Object} [options]
+   * @param {function(): Object|null} [options.sign] an action that is always answered and says that the reader is there; null: none yet
+   * @param {number} [options.signSeconds] how often it is sent
+   */
+  constructor({ sign = () => null, signSeconds = KEEP_ALIVE_SECONDS } = {}) {
     super();
-    this.#keepAliveSeconds = keepAliveSeconds;
-    addEventListener("online", () => this.#closed || this.#socket?.readyState === WebSocket.OPEN || this.open());
+    this.#sign = sign;
+    this.#signSeconds = signSeconds;
+    addEventListener("online", () => this.#closed || this.isOpen || this.open());
     addEventListener("offline", () => this.#socket && this.#lost());
   }
 
   /**
-   * Opens it; events: `message` (detail: {type, seq, payload}), `resync`, `state` (detail: open or lost), and
-   * `connected` whenever `connectionId` has changed. One that newer pages have pushed out opens again when its page is
-   * looked at.
+   * Opens it; events: `message` (detail: {type, seq, payload}), `resync`, and `state` (detail: open or lost). One that
+   * newer pages have pushed out opens again when its page is looked at.
    */
   async open() {
     clearTimeout(this.#timer);
@@ -61,9 +68,14 @@ export class Feed extends EventTarget {
     this.#socket.addEventListener("close", current(() => this.#lost()));
   }
 
+  /** Whether there is a connection that takes actions. */
+  get isOpen() {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
   /** Sends an action; false where there is no connection that could take it. */
   send(frame) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    if (!this.isOpen) return false;
     this.#socket.send(JSON.stringify(frame));
     return true;
   }
@@ -76,23 +88,34 @@ export class Feed extends EventTarget {
 
   #opened() {
     this.#tries = 0;
-    const identify = () => {
-      this.send({ action: "identify" });
-      this.#expectAnswer();
-    };
-    identify();
+    this.#answered();
+    this.#signedAt = Date.now();
     clearInterval(this.#keepAlive);
-    this.#keepAlive = setInterval(identify, this.#keepAliveSeconds * 1000);
+    this.#keepAlive = setInterval(() => this.#keep(), this.#signSeconds * 1000);
     this.dispatchEvent(new CustomEvent("state", { detail: "open" }));
+    if (this.#wasOpen && this.#since === null) this.dispatchEvent(new CustomEvent("resync")); // no number to ask from
+    this.#wasOpen = true;
+  }
+
+  #keep() {
+    const sign = this.#sign();
+    if (!sign && Date.now() - this.#signedAt < (KEEP_ALIVE_SECONDS - 1) * 1000) return;
+    this.send(sign ?? { action: "identify" });
+    this.#signedAt = Date.now();
+    this.#expectAnswer();
   }
 
   #expectAnswer() {
+    this.#silence ??= setTimeout(() => this.#lost(), SILENT_SECONDS * 1000); // of the first that is not answered
+  }
+
+  #answered() {
     clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.#lost(), SILENT_SECONDS * 1000);
+    this.#silence = null;
   }
 
   #received(message) {
-    clearTimeout(this.#silence);
+    this.#answered();
     const feed = message.payload?.feed ?? this.#feed;
     if (feed !== this.#feed) this.#since = null; // numbers of another history
     this.#feed = feed;
@@ -102,10 +125,7 @@ export class Feed extends EventTarget {
       return;
     }
     if (message.type === "connected") {
-      const before = this.connectionId;
-      this.connectionId = message.payload?.connectionId ?? message.connectionId;
       this.#since ??= message.payload?.seq ?? null;
-      if (this.connectionId !== before) this.dispatchEvent(new CustomEvent("connected"));
       return;
     }
     this.dispatchEvent(new CustomEvent(message.type === "resync" ? "resync" : "message", { detail: message }));
@@ -113,7 +133,7 @@ export class Feed extends EventTarget {
 
   #stop() {
     clearInterval(this.#keepAlive);
-    clearTimeout(this.#silence);
+    this.#answered();
     clearTimeout(this.#timer);
     this.#socket?.close();
     this.#socket = null;

@@ -21,8 +21,9 @@ import { Talk } from "../room/talk.js";
 import { fit } from "../lib/viewport.js";
 
 const SESSION = location.pathname.match(/([0-9a-f-]{36})$/)?.[1];
-const REFRESH_SECONDS = 30; // also when the feed cannot connect
-const KEEP_ALIVE_SECONDS = 25; // who is silent for 90 s is not there any more
+const REFRESH_SECONDS = 30; // while the feed cannot connect, and after the end, when notes and settlement are to come
+const CALM_SECONDS = 300; // while the feed is open, which says what changes
+const SIGN_SECONDS = 40; // who is silent for 90 s is not there any more
 const TOGETHER_MS = 100; // pushes of one moment lead to one fetch
 const SETTLED_MS = 10 * 60_000; // after the end: by then it is settled, and can be contested
 const FEED_MS = 1000; // the longest that the first look waits for the feed
@@ -148,6 +149,11 @@ function isSettled() {
   return !awaitsNotes && !awaitsSettlement && !awaitsDecision && !quotes.some(({ status }) => ["requested", "given"].includes(status));
 }
 
+/** Whether the feed would have said what has changed since the last look. */
+function isFresh() {
+  return feed.isOpen && shown && !shown.endedAt && Date.now() - fetchedAt < CALM_SECONDS * 1000;
+}
+
 function passing() {
   if (shown) tick(shown, reader(), acts);
 }
@@ -199,7 +205,7 @@ const acts = {
 };
 
 function start() {
-  feed = new Feed({ keepAliveSeconds: KEEP_ALIVE_SECONDS });
+  feed = new Feed({ sign: () => talk.sign(), signSeconds: SIGN_SECONDS });
   notes = new Notes(SESSION, kept("notes"));
   talk = new Talk({ sessionId: SESSION, feed, mine: isMechanic ? "mechanic" : "customer", isParty, kept });
   calling = new Call({ sessionId: SESSION, take: (files) => talk.take(files), kept: kept("calling") });
@@ -214,7 +220,7 @@ function start() {
   // the feed first: what happens between a look and the feed's opening would not be said by either
   const first = setTimeout(() => shown || refresh(), FEED_MS);
   feed.addEventListener("state", () => clearTimeout(first), { once: true });
-  every(REFRESH_SECONDS, () => fetchedAt === 0 || isSettled() || refresh());
+  every(REFRESH_SECONDS, () => fetchedAt === 0 || isSettled() || isFresh() || refresh());
   setInterval(passing, 1000);
   fit();
 }

@@ -35,7 +35,8 @@ export class Link extends EventTarget {
     this.#feed = feed;
     this.#mine = mine;
     room.addEventListener("lacking", () => this.#fill());
-    feed.addEventListener("connected", () => {
+    feed.addEventListener("state", ({ detail }) => {
+      if (detail !== "open") return;
       this.#asked = false;
       this.dispatchEvent(new Event("outside"));
     });
@@ -58,8 +59,13 @@ export class Link extends EventTarget {
       this.#loaded = null; // the next connection, or the next look at the session, tries again
       return;
     }
-    if (this.#asked || !mayEnter || !this.#feed.connectionId) return;
+    if (this.#asked || !mayEnter || !this.#feed.isOpen) return;
     this.#asked = this.#feed.send({ action: "room", sessionId: this.#sessionId, after: this.#room.last });
+  }
+
+  /** Says again that the reader is in the room, and asks for what is missing; null until the connection is bound. */
+  sign() {
+    return this.#asked ? { action: "room", sessionId: this.#sessionId, after: this.#room.last } : null;
   }
 
   /** Reads the page before the first message at hand. */

@@ -79,6 +79,11 @@ export class Talk extends EventTarget {
     return count;
   }
 
+  /** What tells the server that the reader is still in the room; null while they are not. */
+  sign() {
+    return this.#link.sign();
+  }
+
   /** Whether a push is about the session itself, not about what is said in it. */
   isNews({ type }) {
     return !PUSHED.includes(type);

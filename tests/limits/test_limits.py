@@ -139,10 +139,7 @@ def test_every_limit_is_counted_and_documented() -> None:
     schema = (layer / "sql/0001_foundation.sql").read_text(encoding="utf-8")
     seeded = schema.partition("INSERT INTO limits")[2].partition(";")[0]
     rows = {match[1]: (match[2], match[3]) for match in re.finditer(r"\('([a-z_]+)', (\d+), (\d+)\)", seeded)}
-    sources = [
-        *(ROOT / "layers/shared/autodoctor").rglob("*.py"),
-        *(ROOT / "layers/shared/autodoctor/sql").glob("*.sql"),
-    ]
+    sources = [*layer.rglob("*.py"), *layer.rglob("*.sql")]
     counted = {name for file in sources for name in COUNTED.findall(file.read_text(encoding="utf-8"))} - {"NAME"}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     documented = {

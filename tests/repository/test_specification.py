@@ -11,10 +11,11 @@ from autodoctor.domain.invariants import INVARIANTS
 from autodoctor.domain.lifecycle import ASSIGNMENT_MOVES, SESSION_MOVES
 from autodoctor.events import model
 from autodoctor.integrity.verify import ALL_CHECKS
+from autodoctor.migrations import schema_files
 
 ROOT: Final = Path(__file__).parents[2]
 SPEC: Final = (ROOT / "SPEC.md").read_text()
-SQL: Final = "".join(path.read_text() for path in sorted((ROOT / "layers/shared/autodoctor/sql").glob("*.sql")))
+SQL: Final = "".join(file.read_text() for file in schema_files())
 
 
 def section(heading: str) -> str:

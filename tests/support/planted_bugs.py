@@ -44,36 +44,38 @@ _ERASED: Final = "AND NOT EXISTS (SELECT FROM customers c WHERE c.user_id = %(us
 BUGS: Final[dict[str, Bug]] = {
     # --- indexes and constraints that say once
     "index: a customer has two sessions": _ordinary(
-        "sql/0003_sessions.sql",
+        "sql/sessions/0003_sessions.sql",
         "uq_active_session_per_customer",
         _INTAKE + "test_of_two_intakes_at_once_one_is_refused",
     ),
     "index: a mechanic has two sessions": _ordinary(
-        "sql/0003_sessions.sql",
+        "sql/sessions/0003_sessions.sql",
         "uq_busy_session_per_mechanic",
         "concurrency/test_guards_removed.py::test_a_guard_in_its_place_keeps_the_invariants",
     ),
     "index: two pages for one intake": _ordinary(
-        "sql/0011_checkout.sql", "checkouts_one_intake_at_once", _CHECKOUT + "test_two_intakes_at_once_make_one_page"
+        "sql/money/0011_checkout.sql",
+        "checkouts_one_intake_at_once",
+        _CHECKOUT + "test_two_intakes_at_once_make_one_page",
     ),
     "index: two consents in force": _ordinary(
-        "sql/0029_statements.sql",
+        "sql/money/0029_statements.sql",
         "netting_consents_one_in_force",
         "payments/outgoing/test_netting.py::test_a_consent_is_recorded_with_its_words_and_withdrawn_once",
     ),
     "index: a payout is owed twice": _ordinary(
-        "sql/0012_outgoing.sql",
+        "sql/money/0012_outgoing.sql",
         "payouts_once",
         "payments/outgoing/test_netting.py::test_a_debt_that_is_none_in_the_end_is_paid_again",
     ),
     "dedupe: an event notifies twice": _nothing(
-        "sql/0014_notifications.sql",
+        "sql/events/0014_notifications.sql",
         "notifications_once_per_event",
         "UNIQUE (event_id, user_id)",
         "notifications/test_notify.py::test_an_event_delivered_three_times_and_shuffled_is_told_once",
     ),
     "dedupe: an event is pushed twice": _nothing(
-        "sql/0005_realtime.sql",
+        "sql/events/0005_realtime.sql",
         "feed_once_per_event",
         "UNIQUE (event_id, type)",
         "events/feed/test_replay.py::test_a_repeated_event_is_pushed_once_and_an_unsent_one_again",
@@ -91,7 +93,7 @@ BUGS: Final[dict[str, Bug]] = {
         _CREDITS + "test_a_grant_counts_once_however_often_it_is_sent",
     ),
     "dedupe: a key does not tell whose it is": Bug(
-        "sql/0002_people_and_intakes.sql",
+        "sql/people/0002_people_and_intakes.sql",
         "PRIMARY KEY (user_id, key)",
         "PRIMARY KEY (user_id, key, intake_id)",
         "intake/test_idempotency.py::test_the_same_key_and_request_give_the_same_answer",
@@ -184,25 +186,25 @@ BUGS: Final[dict[str, Bug]] = {
         "intake/create.py", f"     {_ERASED}\n", "", _INTAKE + "test_an_erased_customer_cannot_start_a_session"
     ),
     "guard: credits go below zero": _nothing(
-        "sql/0010_ledger.sql",
+        "sql/money/0010_ledger.sql",
         "credit_balances_not_negative",
         "CHECK (balance >= 0)",
         _CREDITS + "test_the_last_credit_is_spent_once_also_without_the_rule_of_one_session",
     ),
     "guard: what is held is sent": Bug(
-        "sql/0013_payout_holds.sql",
+        "sql/money/0013_payout_holds.sql",
         "  SELECT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = payout AND h.released_at IS NULL)\n      OR",
         "  SELECT",
         _HOLDS + "test_a_held_payout_is_sent_only_once_it_is_released",
     ),
     "guard: a new destination is paid at once": Bug(
-        "sql/0013_payout_holds.sql",
+        "sql/money/0013_payout_holds.sql",
         "a.destination_changed_at > now() - destination_hold())",
         "false)",
         _HOLDS + "test_another_destination_holds_what_is_owed_for_a_day",
     ),
     "guard: one row stops a sweep": Bug(
-        "sql/0009_sweeps.sql",
+        "sql/sessions/0009_sweeps.sql",
         "    EXCEPTION WHEN OTHERS THEN\n",
         "    EXCEPTION WHEN division_by_zero THEN\n",
         "bounds/test_sweeps.py::test_rows_that_refuse_keep_no_others_from_being_swept",
@@ -220,13 +222,13 @@ BUGS: Final[dict[str, Bug]] = {
         "web/test_printable.py::test_what_shows_nothing_is_no_signature_name_or_concern",
     ),
     "guard: it is paid at once while it is disputed": Bug(
-        "sql/0011_checkout.sql",
+        "sql/money/0011_checkout.sql",
         "AND d.status IN ('needs_response', 'under_review'))\n$$",
         "AND false)\n$$",
         "payments/losses/test_disputed_packs.py::test_what_is_left_cannot_be_spent_until_it_is_won",
     ),
     "guard: words after the end": Bug(
-        "sql/0020_room_acts.sql",
+        "sql/room/0020_room_acts.sql",
         "CASE WHEN is_terminal(party.status) THEN 'ended' WHEN party.status = 'scheduled'",
         "CASE WHEN party.status = 'scheduled'",
         "room/test_messages.py::test_after_the_end_the_room_is_read_only",
@@ -257,7 +259,7 @@ BUGS: Final[dict[str, Bug]] = {
         "payments/outgoing/test_netting.py::test_nobody_agrees_without_end",
     ),
     "limit: messages": Bug(
-        "sql/0020_room_acts.sql",
+        "sql/room/0020_room_acts.sql",
         "  PERFORM count_against('messages', by_user);\n",
         "",
         "limits/test_limits.py::test_every_limit_is_counted_and_documented",
@@ -299,7 +301,7 @@ BUGS: Final[dict[str, Bug]] = {
         "web/test_printable.py::test_what_acts_on_a_terminal_or_the_direction_is_written_out",
     ),
     "guard: what was accepted a moment ago is an orphan": Bug(
-        "sql/0009_sweeps.sql",
+        "sql/sessions/0009_sweeps.sql",
         "WHEN 'waiting' THEN session.accepted_at",
         "WHEN 'waiting' THEN session.created_at",
         "sessions/sweeps/test_expiry.py::test_what_was_accepted_a_moment_ago_is_no_orphan",

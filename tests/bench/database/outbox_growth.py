@@ -28,7 +28,7 @@ AT_MOST: Final = 1.10
 CLAIM: Final = "claim_events()"
 BEFORE_ALL: Final = UUID(int=0)
 TOO_FEW_TO_VACUUM: Final = 2_000
-"""The table's autovacuum_vacuum_threshold (sql/0004_events.sql)."""
+"""The table's autovacuum_vacuum_threshold (sql/events/0004_events.sql)."""
 AUTOVACUUM: Final = {"autovacuum": "on", "autovacuum_naptime": "1s"}
 
 _WRITE: Final[LiteralString] = """

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import psycopg
 
-from autodoctor.migrations import SQL
+from autodoctor.migrations import schema_files
 
 # A statement of the schema begins at the margin; an INSERT inside a function does not.
 _SEED: Final = re.compile(r"^INSERT INTO (\w+)", re.MULTILINE)
-SEEDED: Final = frozenset(name for file in SQL.glob("*.sql") for name in _SEED.findall(file.read_text()))
+SEEDED: Final = frozenset(name for file in schema_files() for name in _SEED.findall(file.read_text()))
 """Tables that the schema itself fills: plans, settings and the like."""
 APPLIED: Final = "schema_migrations"
 """The applied files; `migrate` itself writes it."""

@@ -1,6 +1,6 @@
 """GET /api/customer/receipts and /api/receipts/{receiptId}: what a customer paid, and what went back.
 
-The documents are the schema's (sql/0026_receipts.sql). They name nobody: the name is looked up when one is shown.
+The documents are the schema's (sql/money/0026_receipts.sql). They name nobody: the name is looked up when one is shown.
 """
 
 from typing import Final, Literal, LiteralString

@@ -31,7 +31,7 @@ MAX_KEY_LENGTH: Final = 255
 ATTEMPTS: Final = 3
 """An attempt may lose to a session that is over by the time we look for it; then the next attempt can succeed."""
 PLAN_USED_UP: Final = "AD006"
-"""SQLSTATE of check_plan_uses() (sql/0002_people_and_intakes.sql)."""
+"""SQLSTATE of check_plan_uses() (sql/people/0002_people_and_intakes.sql)."""
 
 
 class SessionCreated(ResponseModel):

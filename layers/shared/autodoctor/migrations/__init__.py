@@ -1,7 +1,8 @@
-"""Brings a database to the schema this release needs: the files of `sql/`, in the order of their names.
+"""Brings a database to the schema this release needs: the files of `sql/`, in the order of their numbers.
 
-The name of a file is the only place of its number. What was applied stands in the table `schema_migrations`, with the
-SHA-256 of its text, so that a file that was changed afterwards is noticed.
+The name of a file is the only place of its number, which counts over all folders: these are subjects, for readers. What
+was applied stands in the table `schema_migrations`, with the SHA-256 of its text, so that a file that was changed
+afterwards is noticed.
 """
 
 from hashlib import sha256
@@ -10,7 +11,7 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
-SQL: Final = Path(__file__).parent.parent / "sql"
+_SQL: Final = Path(__file__).parent.parent / "sql"
 # Any number will do, as long as nothing else on the database uses it: "auto" in ASCII.
 ADVISORY_LOCK: Final = 0x6175746F
 
@@ -46,6 +47,11 @@ class FileChanged(SchemaRefused):
         )
 
 
+def schema_files() -> list[Path]:
+    """The files that make the schema, in the order in which they are applied."""
+    return sorted(_SQL.rglob("*.sql"), key=lambda file: file.name)
+
+
 def migrate(database_url: str) -> list[str]:
     """Apply what is missing, in order and all in one transaction: the schema is the old one or the new one.
 
@@ -68,7 +74,7 @@ def migrate(database_url: str) -> list[str]:
         connection.execute(_LOCK, (ADVISORY_LOCK,))
         applied = _applied(connection)
         missing = []
-        for file in sorted(SQL.glob("*.sql")):
+        for file in schema_files():
             text = file.read_bytes()
             checksum = sha256(text).hexdigest()
             if file.stem not in applied:
@@ -92,7 +98,7 @@ def pending(database_url: str) -> list[str]:
     """
     with psycopg.connect(database_url) as connection:
         applied = _applied(connection)
-    return [file.stem for file in sorted(SQL.glob("*.sql")) if file.stem not in applied]
+    return [file.stem for file in schema_files() if file.stem not in applied]
 
 
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:

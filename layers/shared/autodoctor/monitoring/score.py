@@ -1,4 +1,4 @@
-"""The score of a time, 0 to 100, with the hours it was made of; sql/0018_dashboard.sql has the formula."""
+"""The score of a time, 0 to 100, with the hours it was made of; sql/operations/0018_dashboard.sql has the formula."""
 
 from typing import Final, Literal, LiteralString
 

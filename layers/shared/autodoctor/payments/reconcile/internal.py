@@ -70,7 +70,7 @@ SELECT p.id, p.intake_id, p.over IS TRUE AS over,
   FROM page p ORDER BY p.id
 """
 
-# A mechanic's payable is the part of their payouts that we still have (sql/0012_outgoing.sql).
+# A mechanic's payable is the part of their payouts that we still have (sql/money/0012_outgoing.sql).
 _MECHANICS: Final[LiteralString] = """
 WITH page AS MATERIALIZED (SELECT m.id FROM mechanics m WHERE m.id > %(after)s ORDER BY m.id LIMIT %(limit)s)
 SELECT p.id, 'mechanic:' || p.id || ':payable' AS account,

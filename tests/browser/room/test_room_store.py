@@ -98,7 +98,7 @@ def test_what_is_refused_stays_with_its_reason_and_holds_nothing_up(console: Pag
 
 
 EXPECTED = """async ([position, seconds, waited, kept]) => {
-  const { expected, waitWords } = await import('/console/js/room/words.js');
+  const { expected, waitWords } = await import('/console/js/session/words.js');
   const now = 1_000_000_000;
   const before = kept && { position: kept[0], until: now + kept[1] * 1000 };
   return waitWords(expected({ position, estimatedWaitSeconds: seconds }, now - waited * 1000, before, now), now);

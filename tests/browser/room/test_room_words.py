@@ -12,14 +12,14 @@ from support.browser.meeting import asked, messages, met
 from support.browser.window import Windows
 
 WORDS = """async ([extensions, together]) => {
-  const { endingNow, included } = await import('/console/js/room/words.js');
+  const { endingNow, included } = await import('/console/js/session/words.js');
   const terms = { priceCents: 999, currency: 'usd', credits: 1, includedMinutes: 30, minBillableSeconds: 60 };
   const extended = extensions.some(({ status }) => status === 'running') ? 15 : 0;
   const session = { terms, funding: 'card', minutes: { extended, extensions } };
   return [endingNow(session, together, true, false), included(session, together)];
 }"""
 BILL = """async (settled) => {
-  const { over } = await import('/console/js/room/over.js');
+  const { over } = await import('/console/js/session/over.js');
   const paid = { payWith: 'card', priceCents: 599, currency: 'usd', credits: 1 };
   const extension = { ...paid, status: 'running', minutes: 15, settled };
   const session = {

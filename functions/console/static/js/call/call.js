@@ -1,6 +1,6 @@
 /** The call on the session's page: a button, both faces, and what one can do in it. The talk goes on below it. */
 
-import { post } from "../lib/api.js";
+import { post } from "../api/api.js";
 import { announce, el, keepFocus } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 import { canFlip, flipped, opened, silence } from "./devices.js";

@@ -3,7 +3,7 @@
  * It also says that it hears nothing, as it joins and while that lasts: then not all that the medium says is sure.
  */
 
-import { post } from "../lib/api.js";
+import { post } from "../api/api.js";
 
 const SECOND_MS = 1000;
 const SILENCE_MS = 2000; // without a packet, which ends a window

@@ -12,7 +12,7 @@
  * `elsewhere`, `unreachable`), `other` (detail: {here, video}), `stream` (detail: the other's MediaStream).
  */
 
-import { config } from "../lib/auth.js";
+import { config } from "../api/auth.js";
 
 const DRIVERS = { local: () => import("./local.js"), chime: () => import("./chime.js") };
 

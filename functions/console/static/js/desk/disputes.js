@@ -1,6 +1,6 @@
 /** A dispute, as an admin answers it: what the record says, what it does not have, and the words that go to the bank. */
 
-import { download, get, post } from "../lib/api.js";
+import { download, get, post } from "../api/api.js";
 import { announce, confirmed, el, money, time } from "../lib/dom.js";
 import { field, showErrors } from "../lib/form.js";
 import { action, busy } from "../lib/shell.js";

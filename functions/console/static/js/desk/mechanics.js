@@ -1,6 +1,6 @@
 /** The mechanics tab of operators: who there is, one of them with what was done to them, suspending, adding. */
 
-import { get, patch, post } from "../lib/api.js";
+import { get, patch, post } from "../api/api.js";
 import { table } from "../lib/components.js";
 import { announce, confirmed, el, pill, time } from "../lib/dom.js";
 import { field, showErrors, values } from "../lib/form.js";

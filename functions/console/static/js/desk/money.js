@@ -1,6 +1,6 @@
 /** The money of one session, for operators: price, payment, disputes, payouts and refunds, each with its place at Stripe. */
 
-import { post } from "../lib/api.js";
+import { post } from "../api/api.js";
 import { table } from "../lib/components.js";
 import { announce, count, el, money, pill, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";

@@ -1,6 +1,6 @@
 /** The plans tab of operators: what is for sale, and the packs of more minutes that a talk of each plan can be extended by. */
 
-import { get, patch } from "../lib/api.js";
+import { get, patch } from "../api/api.js";
 import { table } from "../lib/components.js";
 import { announce, count, el, money } from "../lib/dom.js";
 import { field, missing, showErrors } from "../lib/form.js";

@@ -1,6 +1,6 @@
 /** What operators did to a session or a mechanic, and whom they looked up, as the audit has it. */
 
-import { signedIn } from "../lib/auth.js";
+import { signedIn } from "../api/auth.js";
 import { table } from "../lib/components.js";
 import { el, time } from "../lib/dom.js";
 import { plain } from "../lib/states.js";

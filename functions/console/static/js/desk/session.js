@@ -1,14 +1,14 @@
 /** One session, for operators: who and how to reach them, its money, evidence and timeline, and a hand to help. */
 
-import { get, post } from "../lib/api.js";
+import { get, post } from "../api/api.js";
 import { table } from "../lib/components.js";
 import { announce, confirmed, duration, el, pill, time } from "../lib/dom.js";
 import { field } from "../lib/form.js";
 import { action } from "../lib/shell.js";
 import { carWords, eventName, fundingWords, plain, reasonWords, stateWords, typeWords } from "../lib/states.js";
-import { evidence } from "../parts/cases.js";
-import { ACTORS } from "../room/side.js";
-import { eventWords } from "../room/words.js";
+import { evidence } from "./cases.js";
+import { ACTORS } from "../session/side.js";
+import { eventWords } from "../session/words.js";
 import { moneyOf } from "./money.js";
 import { record } from "./record.js";
 

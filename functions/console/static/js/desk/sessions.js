@@ -1,6 +1,6 @@
 /** The sessions tab of operators: the lists behind each number, and the search by people, payments and ids. */
 
-import { get, post } from "../lib/api.js";
+import { get, post } from "../api/api.js";
 import { table } from "../lib/components.js";
 import { el, money, pill, time } from "../lib/dom.js";
 import { field, showErrors } from "../lib/form.js";

@@ -1,7 +1,7 @@
 /** The frame of every signed-in person's page: who they are, signing out, and the way past the header. */
 
-import { signedIn, signOut } from "./auth.js";
-import { leave } from "./push.js";
+import { signedIn, signOut } from "../api/auth.js";
+import { leave } from "../api/push.js";
 import { face } from "./components.js";
 import { el, ready } from "./dom.js";
 

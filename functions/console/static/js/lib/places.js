@@ -1,6 +1,6 @@
 /** Leaving the page for another one: what is on its way to the next page asks for nothing any more. */
 
-import { config, homeOf } from "./auth.js";
+import { config, homeOf } from "../api/auth.js";
 import { el } from "./dom.js";
 
 let leaving = false;

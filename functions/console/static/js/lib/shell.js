@@ -1,14 +1,14 @@
 /** The common parts of a signed-in person's pages: tabs by the address's hash, the banner, one feed, visible errors. */
 
-import { get } from "./api.js";
-import { bearer, required } from "./auth.js";
-import { activeSession, burst } from "./burst.js";
+import { get } from "../api/api.js";
+import { bearer, required } from "../api/auth.js";
+import { activeSession, burst } from "../api/burst.js";
 import { skeleton } from "./components.js";
 import { announce, el, every, fill, time } from "./dom.js";
-import { Feed } from "./feed.js";
+import { Feed } from "../api/feed.js";
 import { frame } from "./frame.js";
 import { isLeaving } from "./places.js";
-import { keepBeingCalled } from "./push.js";
+import { keepBeingCalled } from "../api/push.js";
 
 const LOOK_AGAIN_SECONDS = 15;
 const QUEUE = /assignment/; // pushes about the queue; the others are about a session of the reader's

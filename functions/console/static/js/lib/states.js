@@ -38,7 +38,7 @@ const REASONS = {
   expired: "No mechanic came in time",
 };
 
-/** What happened to a session, where the words of its own page (room/words.js) leave out what repeats another. */
+/** What happened to a session, where the words of its own page (session/words.js) leave out what repeats another. */
 const EVENTS = {
   "assignment.pending_waiver": "Waits for the signature",
   "assignment.queued": "Put in the queue",

@@ -7,9 +7,9 @@ import { session } from "../desk/session.js";
 import { sessions } from "../desk/sessions.js";
 import { every } from "../lib/dom.js";
 import { start } from "../lib/shell.js";
-import { cases, oneCase } from "../parts/cases.js";
-import { deadLetters } from "../parts/dead-letters.js";
-import { health } from "../parts/health.js";
+import { cases, oneCase } from "../desk/cases.js";
+import { deadLetters } from "../desk/dead-letters.js";
+import { health } from "../desk/health.js";
 
 const page = start("admins", {
   health: { title: "Health", show: health },

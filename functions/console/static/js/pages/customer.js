@@ -1,10 +1,10 @@
 /** The customer's page: requesting help, waiting, paying, and past sessions. */
 
-import { get, post } from "../lib/api.js";
-import { activeSession } from "../lib/burst.js";
+import { get, post } from "../api/api.js";
+import { activeSession } from "../api/burst.js";
 import { empty, face, table } from "../lib/components.js";
 import { announce, count, duration, el, every, money, pill, time } from "../lib/dom.js";
-import { intakeForm } from "../parts/intake.js";
+import { intakeForm } from "../intake/intake.js";
 import { messages } from "../parts/messages.js";
 import { backFromPack, intakeIsSession, intakePayment, packPayments, packToPay } from "../parts/payment.js";
 import { receipt, receipts } from "../parts/receipts.js";

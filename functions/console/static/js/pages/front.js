@@ -1,6 +1,6 @@
 /** The front page: what it is and costs, signing in, and sending a signed-in person to their home page. */
 
-import { finishSignIn, homeOf, signedIn, signIn } from "../lib/auth.js";
+import { finishSignIn, homeOf, signedIn, signIn } from "../api/auth.js";
 import { announce, el, money, ready } from "../lib/dom.js";
 import { means, packWords } from "../lib/prices.js";
 

@@ -1,6 +1,6 @@
 /** The mechanic's page: the queue, accepting and declining, earnings, quotes and past sessions. */
 
-import { get, post } from "../lib/api.js";
+import { get, post } from "../api/api.js";
 import { empty, table } from "../lib/components.js";
 import { announce, duration, el, every, money, pill, time } from "../lib/dom.js";
 import { attend, queueIs } from "../parts/attention.js";

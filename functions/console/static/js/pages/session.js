@@ -1,22 +1,22 @@
 /** The session's page, for its customer and its mechanic: waiting, connecting, talking and the outcome are one page. */
 
 import { Call } from "../call/call.js";
-import { get, post } from "../lib/api.js";
-import { homeOf, signedIn, signIn } from "../lib/auth.js";
+import { get, post } from "../api/api.js";
+import { homeOf, signedIn, signIn } from "../api/auth.js";
 import { announce, el, every, fill, keepFocus } from "../lib/dom.js";
-import { Feed } from "../lib/feed.js";
+import { Feed } from "../api/feed.js";
 import { frame } from "../lib/frame.js";
 import { tabsOf } from "../lib/places.js";
 import { failed } from "../lib/shell.js";
-import { sureToEnd, sureToMove } from "../parts/ending.js";
-import { fillIn } from "../parts/intake.js";
-import { Notes } from "../room/notes.js";
-import { notYours } from "../parts/not-yours.js";
-import { askedNumber } from "../parts/number.js";
-import { side } from "../room/side.js";
-import { stage, stageOf, tick } from "../room/stage.js";
+import { sureToEnd, sureToMove } from "../session/ending.js";
+import { fillIn } from "../intake/intake.js";
+import { Notes } from "../session/notes.js";
+import { notYours } from "../session/not-yours.js";
+import { askedNumber } from "../session/number.js";
+import { side } from "../session/side.js";
+import { stage, stageOf, tick } from "../session/stage.js";
 import { strip } from "../room/strip.js";
-import { overlap } from "../room/overlap.js";
+import { overlap } from "../session/overlap.js";
 import { Talk } from "../room/talk.js";
 import { fit } from "../lib/viewport.js";
 

@@ -1,7 +1,7 @@
 /** The choice of mails, messages and calls. */
 
-import { call, get, post } from "../lib/api.js";
-import { homeOf, signedIn, signIn } from "../lib/auth.js";
+import { call, get, post } from "../api/api.js";
+import { homeOf, signedIn, signIn } from "../api/auth.js";
 import { announce, el, fill } from "../lib/dom.js";
 import { frame } from "../lib/frame.js";
 import { tabsOf } from "../lib/places.js";

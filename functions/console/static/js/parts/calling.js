@@ -1,9 +1,9 @@
 /** The settings of being called: in this browser while the page is closed, and by sound while it is open. */
 
-import { get, post } from "../lib/api.js";
+import { get, post } from "../api/api.js";
 import { chime, setVolume, volume } from "../lib/chime.js";
 import { announce, count, el, time } from "../lib/dom.js";
-import { beCalled, calledAs, notBeCalled, whyNot } from "../lib/push.js";
+import { beCalled, calledAs, notBeCalled, whyNot } from "../api/push.js";
 import { action } from "../lib/shell.js";
 
 const SERVICES = [

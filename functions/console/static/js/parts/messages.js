@@ -1,6 +1,6 @@
 /** The messages tab, the same for everybody. */
 
-import { get, post } from "../lib/api.js";
+import { get, post } from "../api/api.js";
 import { empty } from "../lib/components.js";
 import { el, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";

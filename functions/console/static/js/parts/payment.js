@@ -3,8 +3,8 @@
  * A card takes a moment and a bank may take days, so the memory outlives the tab; it holds only ids, per person.
  */
 
-import { get, post, Problem } from "../lib/api.js";
-import { signedIn } from "../lib/auth.js";
+import { get, post, Problem } from "../api/api.js";
+import { signedIn } from "../api/auth.js";
 import { announce, count, el, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 

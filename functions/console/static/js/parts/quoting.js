@@ -1,6 +1,6 @@
 /** Quotes as a mechanic sees them: handing a session to a workshop, and naming an amount for one's own workshop. */
 
-import { get, post } from "../lib/api.js";
+import { get, post } from "../api/api.js";
 import { empty, skeleton } from "../lib/components.js";
 import { announce, el, money, pill, time } from "../lib/dom.js";
 import { field, showErrors, values } from "../lib/form.js";

@@ -1,6 +1,6 @@
 /** A customer's receipts and credit notes: the list, and one as it is printed. */
 
-import { download, get } from "../lib/api.js";
+import { download, get } from "../api/api.js";
 import { empty, table } from "../lib/components.js";
 import { count, el, head, money } from "../lib/dom.js";
 import { action } from "../lib/shell.js";

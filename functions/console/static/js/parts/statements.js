@@ -1,6 +1,6 @@
 /** A mechanic's statements: the months in which something happened, one as it is printed, and the consent to netting. */
 
-import { download, get, post } from "../lib/api.js";
+import { download, get, post } from "../api/api.js";
 import { table } from "../lib/components.js";
 import { el, head, money, scrolled } from "../lib/dom.js";
 import { action } from "../lib/shell.js";

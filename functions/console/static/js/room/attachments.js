@@ -1,6 +1,6 @@
 /** Pictures and documents in the list of messages: asked for when they are seen, and again while they are checked. */
 
-import { get } from "../lib/api.js";
+import { get } from "../api/api.js";
 import { announce, el } from "../lib/dom.js";
 import { busy } from "../lib/shell.js";
 import { size } from "./files.js";

@@ -3,7 +3,7 @@
  * page's connection to the room, so that its reader counts as being there.
  */
 
-import { get, post } from "../lib/api.js";
+import { get, post } from "../api/api.js";
 import { passing } from "./outbox.js";
 
 const PAGE = 100; // messages a call

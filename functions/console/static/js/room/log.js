@@ -4,7 +4,7 @@
  */
 
 import { el, keepFocus } from "../lib/dom.js";
-import { noteWords } from "./words.js";
+import { noteWords } from "../session/words.js";
 
 const MOST = 240; // messages in the page
 const STEP = 60;

@@ -1,7 +1,7 @@
 /** The talk on the session's page: messages, what is not sent yet, where one writes, and who is typing. */
 
 import { el } from "../lib/dom.js";
-import { post } from "../lib/api.js";
+import { post } from "../api/api.js";
 import { fileView, keep } from "./attachments.js";
 import { Composer } from "./composer.js";
 import { uploaded } from "./files.js";
@@ -9,7 +9,7 @@ import { Link, PUSHED } from "./link.js";
 import { Log } from "./log.js";
 import { Outbox } from "./outbox.js";
 import { Room } from "./store.js";
-import { noteWords } from "./words.js";
+import { noteWords } from "../session/words.js";
 
 const TYPING_MS = 5000;
 const READ_OUT = 5; // messages at once; of more, only the number

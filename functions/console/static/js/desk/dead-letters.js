@@ -1,6 +1,6 @@
 /** The dead letters tab: events that failed after every retry, and sending them again. */
 
-import { get, post } from "../lib/api.js";
+import { get, post } from "../api/api.js";
 import { table } from "../lib/components.js";
 import { announce, confirmed, count, duration, el, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";

@@ -1,6 +1,6 @@
 /** The waiver that is signed before any mechanic sees the request. */
 
-import { post } from "../lib/api.js";
+import { post } from "../api/api.js";
 import { el } from "../lib/dom.js";
 import { field, showErrors, values } from "../lib/form.js";
 import { busy } from "../lib/shell.js";

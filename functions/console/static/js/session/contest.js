@@ -1,6 +1,6 @@
 /** A contest on the session's page: the customer's form, the mechanic's answer, and what was decided. */
 
-import { post } from "../lib/api.js";
+import { post } from "../api/api.js";
 import { announce, count, el, money, time } from "../lib/dom.js";
 import { field, missing, showErrors, values } from "../lib/form.js";
 import { busy } from "../lib/shell.js";

@@ -1,6 +1,6 @@
 /** What stands in place of a session that the reader may not see: the API does not say whether there is one. */
 
-import { homeOf, signedIn, signOut } from "../lib/auth.js";
+import { homeOf, signedIn, signOut } from "../api/auth.js";
 import { el } from "../lib/dom.js";
 
 export function notYours() {

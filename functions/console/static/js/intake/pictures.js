@@ -1,6 +1,6 @@
 /** Pictures chosen with a request: each is sent at once, so that the request itself waits for little. */
 
-import { post } from "../lib/api.js";
+import { post } from "../api/api.js";
 import { announce, el, keepFocus } from "../lib/dom.js";
 import { prepared, size, Unsendable, uploaded } from "../room/files.js";
 

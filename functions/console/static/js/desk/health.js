@@ -1,6 +1,6 @@
 /** The session health tab, in the order in which one acts: alerts, who waits, money and schedules, then the last day. */
 
-import { get } from "../lib/api.js";
+import { get } from "../api/api.js";
 import { lines, stackedBars } from "../lib/chart.js";
 import { table } from "../lib/components.js";
 import { count, duration, el, moment, money, time } from "../lib/dom.js";

@@ -1,6 +1,6 @@
 /** The mechanic's notes for the customer: saved while they are typed, completed for a day after the end, and sent once. */
 
-import { call } from "../lib/api.js";
+import { call } from "../api/api.js";
 import { announce, el, keepFocus } from "../lib/dom.js";
 import { field } from "../lib/form.js";
 import { action } from "../lib/shell.js";

@@ -1,6 +1,6 @@
 /** More minutes for a talk that is live: the customer asks, the mechanic agrees, and then they are paid for. */
 
-import { post, Problem } from "../lib/api.js";
+import { post, Problem } from "../api/api.js";
 import { announce, count, el } from "../lib/dom.js";
 import { cost } from "../lib/prices.js";
 import { action } from "../lib/shell.js";

@@ -1,10 +1,10 @@
 /** Requesting help in steps: what is wrong, the car, when and how, who one is; then it is sent, and paid where it costs. */
 
-import { get, post } from "../lib/api.js";
-import { signedIn } from "../lib/auth.js";
+import { get, post } from "../api/api.js";
+import { signedIn } from "../api/auth.js";
 import { announce, count, el, money } from "../lib/dom.js";
 import { box, field, missing, showErrors, values } from "../lib/form.js";
-import { intakeIsSession, intakeToPay } from "./payment.js";
+import { intakeIsSession, intakeToPay } from "../parts/payment.js";
 import { forgetPictures, pictureField, sentPictures } from "./pictures.js";
 import { leaveFor, sessionUrl } from "../lib/places.js";
 import { busy } from "../lib/shell.js";

@@ -1,7 +1,7 @@
 /** Asks for confirmation before a session or a request is ended, and explains the consequence. */
 
 import { confirmed, duration } from "../lib/dom.js";
-import { BACK, endingNow } from "../room/words.js";
+import { BACK, endingNow } from "./words.js";
 
 /**
  * The consequence of ending it now, in words for its parties.

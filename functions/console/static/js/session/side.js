@@ -1,6 +1,6 @@
 /** What stands beside the talk: the problem, quotes, and what happened when. */
 
-import { post } from "../lib/api.js";
+import { post } from "../api/api.js";
 import { table } from "../lib/components.js";
 import { el, money, pill, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";

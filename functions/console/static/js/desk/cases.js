@@ -1,13 +1,13 @@
 /** The cases tab of admins: what waits for a decision about money, and one session's case with everything it rests on. */
 
-import { get, post } from "../lib/api.js";
+import { get, post } from "../api/api.js";
 import { announce, confirmed, count, duration, el, money, pill, time } from "../lib/dom.js";
 import { empty, table } from "../lib/components.js";
-import { moneyOf } from "../desk/money.js";
+import { moneyOf } from "./money.js";
 import { field, missing, showErrors } from "../lib/form.js";
 import { action, busy } from "../lib/shell.js";
 import { fundingWords, plain, reasonWords } from "../lib/states.js";
-import { given, REASONS } from "./contest.js";
+import { given, REASONS } from "../session/contest.js";
 
 const KINDS = { contest: "Contested", late_evidence: "Evidence came late", escalation: "Share of a quote", dispute: "Disputed at the bank" };
 const pictures = new Map(); // by attachment: the page is rebuilt now and then, and they need not be fetched again

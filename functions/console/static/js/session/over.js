@@ -4,7 +4,7 @@ import { duration, el, time } from "../lib/dom.js";
 import { cost } from "../lib/prices.js";
 import { action } from "../lib/shell.js";
 import { carWords } from "../lib/states.js";
-import { contestPart } from "../parts/contest.js";
+import { contestPart } from "./contest.js";
 import { endedBy, outcome, price } from "./words.js";
 
 const FUNDING = { card: "Card", credit: "Credits", free: "Free" };

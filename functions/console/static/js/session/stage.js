@@ -3,7 +3,7 @@
 import { face } from "../lib/components.js";
 import { el, duration, keepFocus, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
-import { waiver } from "../parts/waiver.js";
+import { waiver } from "../intake/waiver.js";
 import { more } from "./more.js";
 import { over } from "./over.js";
 import { endingNow, expected, included, left, placeWords, tooLong, wasLetDown, waitWords } from "./words.js";

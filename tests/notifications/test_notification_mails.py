@@ -69,6 +69,17 @@ def test_a_language_has_every_template_and_message(locale: str) -> None:
     assert len(catalogue(locale)["months"].split()) == 12
 
 
+@pytest.mark.parametrize("locale", sorted(locales()))
+def test_a_mail_has_one_template_a_part_in_the_same_folder(locale: str) -> None:
+    """The template is found by its name in any folder, so it must not stand in two."""
+    html, text = (
+        sorted(file.relative_to(part).with_suffix("") for file in part.rglob("*.*"))
+        for part in (LOCALES / locale / "html", LOCALES / locale / "text")
+    )
+    assert html == text
+    assert sorted(file.name for file in html) == sorted(Kind)
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_an_unknown_language_is_english(kind: Kind) -> None:
     assert render(kind, "fr", sample(kind), BASE) == render(kind, "en", sample(kind), BASE)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 
 from autodoctor.notifications.kinds import Facts, Kind
 from autodoctor.notifications.words import FALLBACK, LOCALES, catalogue, hello, locales, phrases, subject
@@ -56,7 +56,7 @@ def render(kind: Kind, locale: str, facts: Facts, base_url: str) -> Mail:
         "preferences_url": base_url + PREFERENCES_PATH,
     }
     text, html = (
-        _environment().select_template([f"{each}/{part}/{kind}.{suffix}" for each in (locale, FALLBACK)]).render(values)
+        _template(locale, part, f"{kind}.{suffix}").render(values)
         for part, suffix in (("text", "txt"), ("html", "html"))
     )
     return Mail(written, text, html)
@@ -67,6 +67,13 @@ def _printable(value: object) -> object:
     if value is None:
         raise MissingFact
     return printable(value) if type(value) is str else value
+
+
+@cache
+def _template(locale: str, part: str, name: str) -> Template:
+    """A part of a mail, in English where the language has none. Its name finds it: the folders are for readers."""
+    files = [file for each in (locale, FALLBACK) for file in LOCALES.glob(f"{each}/{part}/*/{name}")]
+    return _environment().select_template([file.relative_to(LOCALES).as_posix() for file in files])
 
 
 @cache

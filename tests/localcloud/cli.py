@@ -171,7 +171,7 @@ def demo(  # noqa: PLR0913 (each is an option of the command)
     ] = False,
 ) -> None:
     """Run one consultation over HTTP, on the running server or on a new one; print its timeline."""
-    from localcloud.commands.demo import Story, run_demo
+    from localcloud.commands.demo.command import Story, run_demo
 
     with _failures_explained():
         run_demo(DataDir(data_dir), typer.echo, Story(pay, outcome, billable_after, video), own=ephemeral)

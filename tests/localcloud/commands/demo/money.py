@@ -12,7 +12,7 @@ import httpx
 import psycopg
 from psycopg.rows import dict_row
 
-from localcloud.commands.demo_people import Caller, DemoStopped
+from localcloud.commands.demo.people import Caller, DemoStopped
 from localcloud.host.datadir import RunningServer
 from localcloud.stack.cloudformation import REGION
 from localcloud.stripe.http.service import PREFIX as STRIPE

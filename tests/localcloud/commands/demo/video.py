@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from localcloud.commands.demo_people import Caller, DemoStopped
+from localcloud.commands.demo.people import Caller, DemoStopped
 
 CALL_SECONDS: Final = 5
 _WITHIN_SECONDS: Final = 60.0

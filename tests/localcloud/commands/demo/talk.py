@@ -11,8 +11,8 @@ from uuid import uuid4
 from websockets.exceptions import InvalidHandshake
 from websockets.sync.client import connect
 
-from localcloud.commands.demo_people import Caller, DemoStopped
-from localcloud.commands.demo_video import hold_call
+from localcloud.commands.demo.people import Caller, DemoStopped
+from localcloud.commands.demo.video import hold_call
 
 TALK_SECONDS: Final = 3
 _WITHIN_SECONDS: Final = 30.0

@@ -10,9 +10,9 @@ import httpx
 import psycopg
 
 from autodoctor.operations.console import Console, one_line
-from localcloud.commands.demo_money import Till
-from localcloud.commands.demo_people import Caller, DemoStopped, callers, idle
-from localcloud.commands.demo_talk import TALK_SECONDS, evidence, talk
+from localcloud.commands.demo.money import Till
+from localcloud.commands.demo.people import Caller, DemoStopped, callers, idle
+from localcloud.commands.demo.talk import TALK_SECONDS, evidence, talk
 from localcloud.commands.dev import announced, cloud
 from localcloud.commands.samples import INTAKE
 from localcloud.commands.system import Options, prepared

@@ -13,7 +13,7 @@ from aiohttp import web
 from localcloud.media.chime import Chime
 from localcloud.media.faults import MOST_COPIES, MOST_SECONDS, WAYS, Order, Way, WayFaults
 from localcloud.media.meetings import Attendee, Meeting
-from localcloud.services.mail_page import answer, document
+from localcloud.services.pages.mail import answer, document
 
 PATH: Final = "/_dev/meetings"
 JSON_PATH: Final = "/_dev/meetings.json"

@@ -1,1 +1,1 @@
-"""The account as a whole, and its smaller services: SES, SNS, pages for the developer."""
+"""The account as a whole, its smaller services (SES, SNS, Web Push), and what has happened in it."""

@@ -35,18 +35,18 @@ from localcloud.messaging.event_bus import BusEvent
 from localcloud.messaging.messages import Depth
 from localcloud.messaging.messaging import Messaging
 from localcloud.messaging.schedules import Schedules
-from localcloud.services import components_page
-from localcloud.services.dev_page import PATH as DEV_PATH
-from localcloud.services.dev_page import DevPage
 from localcloud.services.invocation import InvokeResult, UnknownFunction
 from localcloud.services.launches import STRIPE_SECRET, with_keys
 from localcloud.services.mail import PREFIX as MAIL_PREFIX
 from localcloud.services.mail import MailService
-from localcloud.services.mail_page import JSON_PATH, PATH, MailPage
+from localcloud.services.pages import components
+from localcloud.services.pages.dev import PATH as DEV_PATH
+from localcloud.services.pages.dev import DevPage
+from localcloud.services.pages.mail import JSON_PATH, PATH, MailPage
+from localcloud.services.pages.rooms import PATH as ROOMS_PATH
+from localcloud.services.pages.rooms import RoomPage
 from localcloud.services.push_service import PREFIX as PUSH_PREFIX
 from localcloud.services.push_service import PushService
-from localcloud.services.room_page import PATH as ROOMS_PATH
-from localcloud.services.room_page import RoomPage
 from localcloud.services.topics import JSON_PATH as ALERTS_JSON_PATH
 from localcloud.services.topics import PATH as ALERTS_PATH
 from localcloud.services.topics import PREFIX as TOPICS_PREFIX
@@ -157,7 +157,7 @@ class Cloud:
         names = [schedule.name for schedule in self.stack.schedules]
         page = DevPage(self._traces, self.api_url, names, self._schedules.fire, self._replay)
         self._gateway.mount(DEV_PATH, page.serve)
-        self._gateway.mount(components_page.PATH, components_page.serve)
+        self._gateway.mount(components.PATH, components.serve)
         self._open(self._gateway)
         if settings.event_sources:
             self._messaging.start()

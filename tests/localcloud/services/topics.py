@@ -17,8 +17,8 @@ from aiohttp import web
 
 from localcloud.host.json_lines import JsonLines
 from localcloud.host.logline import Log, LogLine
-from localcloud.services.mail_page import answer, document
 from localcloud.services.moto_service import MotoService
+from localcloud.services.pages.mail import answer, document
 from localcloud.stack.template import Stack
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from aiohttp import web
 from psycopg.rows import dict_row
 
 from autodoctor.printable import printable
-from localcloud.services.mail_page import answer, document
+from localcloud.services.pages.mail import answer, document
 
 PATH: Final = "/_dev/rooms"
 _SHOWN: Final = 100

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from localcloud.host.logline import LogLine
-from localcloud.services import session_lane
+from localcloud.services.pages import session_lane
 from localcloud.services.traces import CHANGES, Trace, Traces
 
 PATH: Final = "/_dev"

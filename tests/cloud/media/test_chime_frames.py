@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.media.chime_frames import SUBPROTOCOL, Kind, read
-from localcloud.media.protobuf import decoded, encoded, number
 from localcloud.media.session_description import picture_lines, without_stopped_lines
+from localcloud.media.signalling.chime_frames import SUBPROTOCOL, Kind, read
+from localcloud.media.signalling.protobuf import decoded, encoded, number
 from support.meetings.meeting_app import Document, MeetingApp
 
 type Socket = aiohttp.ClientWebSocketResponse

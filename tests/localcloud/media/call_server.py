@@ -1,6 +1,6 @@
 """The media server of all meetings: admits attendees, forwards what each sends to the other, counts their packets.
 
-`join` and what follows are told by a signalling protocol; there are two: our own, in signalling.py, and Chime's.
+`join` and what follows are told by a signalling protocol; there are two: our own, in signalling/own.py, and Chime's.
 aiortc takes a second and 100 MB to load, so that it is loaded with the first meeting, in another thread.
 """
 

@@ -14,7 +14,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, V
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
-from localcloud.media.signalling import PROTOCOL
+from localcloud.media.signalling.own import PROTOCOL
 
 _WIDTH: Final = 160
 _HEIGHT: Final = 120

@@ -7,13 +7,13 @@ from aiohttp import web
 
 from localcloud.host.logline import Log
 from localcloud.media.call_server import CallServer
-from localcloud.media.chime_frames import SUBPROTOCOL
-from localcloud.media.chime_signalling import ChimeSignalling, turned_away
 from localcloud.media.faults import MeetingFaults
 from localcloud.media.meeting_events import MeetingEvents
 from localcloud.media.meetings import Happening, Meetings
 from localcloud.media.meetings_api import PREFIX, MeetingsApi
-from localcloud.media.signalling import PROTOCOL, Signalling, refused, socket_of_a_page
+from localcloud.media.signalling.chime import ChimeSignalling, turned_away
+from localcloud.media.signalling.chime_frames import SUBPROTOCOL
+from localcloud.media.signalling.own import PROTOCOL, Signalling, refused, socket_of_a_page
 from localcloud.messaging.messaging import Messaging
 
 ENDPOINT: Final = "AWS_ENDPOINT_URL_CHIME_SDK_MEETINGS"

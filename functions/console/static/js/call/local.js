@@ -1,4 +1,4 @@
-/** The driver for the local cloud's media server: a plain RTCPeerConnection, and JSON over a WebSocket (signalling.py). */
+/** The driver for the local cloud's media server: an RTCPeerConnection, and JSON on a WebSocket (signalling/own.py). */
 
 const GATHER_MS = 2000; // at most; candidates of this machine are there at once
 const AGAIN_MS = [0, 500, 1000, 2000, 3000, 5000];

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from localcloud.media.protobuf import Fields, decoded, encoded, messages, number, text
+from localcloud.media.signalling.protobuf import Fields, decoded, encoded, messages, number, text
 
 SUBPROTOCOL: Final = "_aws_wt_session"
 PING: Final = 1

@@ -13,7 +13,9 @@ from typing import Final
 from aiohttp import WSMessage, WSMsgType, web
 
 from localcloud.media.call_server import CallServer, Why
-from localcloud.media.chime_frames import (
+from localcloud.media.meetings import Attendee, Meeting
+from localcloud.media.session_description import picture_lines
+from localcloud.media.signalling.chime_frames import (
     PING,
     Kind,
     Picture,
@@ -29,10 +31,8 @@ from localcloud.media.chime_frames import (
     subscribe_ack,
     subscription,
 )
-from localcloud.media.meetings import Attendee, Meeting
-from localcloud.media.protobuf import number
-from localcloud.media.session_description import picture_lines
-from localcloud.media.signalling import Conversation
+from localcloud.media.signalling.own import Conversation
+from localcloud.media.signalling.protobuf import number
 
 _STATUS: Final[dict[Why, int]] = {"ended": 410, "elsewhere": 301}
 _MEETING_ENDED: Final = 4410

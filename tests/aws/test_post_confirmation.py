@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from support.lambda_event import loaded
+from support.http.lambda_event import loaded
 
 
 @pytest.fixture

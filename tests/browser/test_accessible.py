@@ -13,7 +13,7 @@ from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.accessible import Walk, Walks
 from support.browser.console import console_settings
-from support.past_sessions import PastSessions, Story
+from support.sessions.past_sessions import PastSessions, Story
 from support.world import Mechanic
 
 pytestmark = pytest.mark.npm

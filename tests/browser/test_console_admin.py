@@ -12,7 +12,7 @@ from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import console_settings, hide, signed_in
 from support.browser.window import Camera, Windows
-from support.past_sessions import PastSessions, Story, no_show, withdrawn
+from support.sessions.past_sessions import PastSessions, Story, no_show, withdrawn
 
 MAX = next(each for each in ROSTER if each.name == "Max Meyer")
 

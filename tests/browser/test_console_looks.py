@@ -10,7 +10,7 @@ from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings, described, signed_in
 from support.browser.window import Camera, Windows
-from support.past_sessions import PastSessions, Story, no_show
+from support.sessions.past_sessions import PastSessions, Story, no_show
 
 COLOUR = """name => {
   const shown = document.createElement('i');

@@ -16,7 +16,7 @@ from autodoctor.ids import new_id
 from autodoctor.room import frames as room
 from autodoctor.room.messages import Message, ReadMarks
 from autodoctor.web.schemas import now
-from support.openapi_conformance import closed
+from support.http.openapi_conformance import closed
 
 type Document = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ import pytest
 from autodoctor.errors import AssignmentUnavailable, PaymentsUnavailable, Problem, SessionEnded, SessionNotFound
 from autodoctor.web.http import Request, Router
 from autodoctor.web.schemas import ResponseModel
-from support.lambda_event import Answer, call, claims, event
+from support.http.lambda_event import Answer, call, claims, event
 
 ACCEPT = "POST /api/mechanic/assignments/{assignmentId}/accept"
 

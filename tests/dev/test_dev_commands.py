@@ -18,7 +18,7 @@ from localcloud.database.postgres import Database
 from localcloud.host.datadir import DEFAULT, DataDir
 from localcloud.identity.roster import ROSTER
 from support.cloud.dev_process import AUTODOCTOR, Dev, discard, eventually, run, running_dev
-from support.file_uploads import FOR_INTAKE, File, Promised
+from support.files.uploads import FOR_INTAKE, File, Promised
 
 STRANGER = "c0000000-0000-4000-8000-0000000000ff"
 PEOPLE = ["customer1", "customer2", "customer3", "mechanic1", "mechanic2", "workshopMechanic", "admin"]

@@ -14,7 +14,7 @@ from localcloud.database.postgres import Database, PostgresServer, PostgresSetti
 from localcloud.host import ports
 from localcloud.host.datadir import RunningServer
 from support.cloud.dev_process import AUTODOCTOR
-from support.lambda_event import call, loaded
+from support.http.lambda_event import call, loaded
 from support.world import World
 
 SESSION = "01980000-0000-7000-8000-000000000001"

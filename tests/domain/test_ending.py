@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from autodoctor.domain.ending import Evidence, Stretch, first_together, last_together, verdict
 from autodoctor.domain.lifecycle import EndReason, SessionStatus
-from support.verdicts import LIMITS, NOON, POLICY, Case, Judgement, after_noon, both, judgements, stretches
+from support.sessions.verdicts import LIMITS, NOON, POLICY, Case, Judgement, after_noon, both, judgements, stretches
 
 
 @pytest.mark.parametrize("case", POLICY, ids=lambda case: case.policy)

@@ -7,7 +7,7 @@ import pytest
 from localcloud.database.postgres import PostgresServer
 from support.events.pipeline import Pipeline, running_pipeline
 from support.events.scripted_sockets import Sockets, scripted_sockets
-from support.wire import Wire
+from support.faults.wire import Wire
 
 
 @pytest.fixture(scope="module")

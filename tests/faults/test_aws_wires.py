@@ -31,8 +31,8 @@ from localcloud.database.postgres import Database
 from support.events.mail_env import MailEnv, ScriptedSes, environment
 from support.events.scripted_bus import ScriptedBus, scripted_bus
 from support.events.scripted_sockets import Sockets
+from support.faults.wire import FAULTS, Fault, Wire, through, wire_to
 from support.push_env import PushEnv, open_push_env
-from support.wire import FAULTS, Fault, Wire, through, wire_to
 from support.world import World
 
 MOST_MESSAGES: Final = 20

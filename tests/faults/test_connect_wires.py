@@ -12,8 +12,8 @@ from autodoctor.events.feed.tickets import issue_ticket
 from autodoctor.ids import new_id
 from support.events.sqs_records import NO_QUEUE
 from support.events.wired_queue import wired_queue
-from support.lambda_event import Context
-from support.wire import FAULTS, Fault, Wire
+from support.faults.wire import FAULTS, Fault, Wire
+from support.http.lambda_event import Context
 from support.world import World
 
 MOST_MESSAGES: Final = 20

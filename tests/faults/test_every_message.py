@@ -1,6 +1,6 @@
 """Every call that changes a session or moves money, with a fault at each of its steps and messages, one by one.
 
-Its process is killed before a step, or its wire to the database or to Stripe fails at a message (support.wire). After
+It is killed before a step, or its wire to the database or to Stripe fails at a message (support.faults.wire). After
 each the caller comes again, as clients, SQS, EventBridge and Stripe do. When nothing is due any more, every invariant
 holds and the books are Stripe's to the cent, so every effect happened once. `-s` shows how many points were tried and
 what really fired; `FAULTS_SEED` chooses which faults other than cuts are tried where.
@@ -27,8 +27,8 @@ from support.chaos.chaos_env import running_chaos_env
 from support.chaos.money_driver import MoneyDriver
 from support.chaos.pool import FunctionFailed
 from support.chaos.scenarios import CALM, SCENARIOS, Scenario
+from support.faults.wire import Fault, Wire, through, wire_to
 from support.invariants.sessions import violations
-from support.wire import Fault, Wire, through, wire_to
 
 MOST_POINTS: Final = 250
 LAMBDA_SECONDS: Final = 0.5

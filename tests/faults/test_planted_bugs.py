@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from support.planted_bugs import BUGS, Bug
+from support.faults.planted_bugs import BUGS, Bug
 
 ROOT: Final = Path(__file__).parents[2]
 LAYER: Final = Path("layers/shared/autodoctor")

@@ -25,9 +25,9 @@ from autodoctor.room.tell import deliver
 from support.events.scripted_sockets import Sockets
 from support.events.sqs_records import NO_QUEUE, sqs_record
 from support.events.wired_queue import wired_queue
-from support.lambda_event import Context
+from support.faults.wire import FAULTS, Fault, Wire
+from support.http.lambda_event import Context
 from support.room.device import Device
-from support.wire import FAULTS, Fault, Wire
 from support.world import World
 
 MOST_MESSAGES: Final = 20

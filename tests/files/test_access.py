@@ -10,7 +10,7 @@ import pytest
 from autodoctor.ids import new_id
 from autodoctor.sessions.presence import release
 from support.account import Account, Caller
-from support.attachment_rows import attachment
+from support.files.attachment_rows import attachment
 from support.world import Mechanic
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from support.account import Account, Caller, document
-from support.file_uploads import (
+from support.files.uploads import (
     FOR_INTAKE,
     HARMFUL,
     PNG,

@@ -21,7 +21,7 @@ from autodoctor.files.promise import MOST_BYTES
 from localcloud.stack.cloudformation import REGION
 from localcloud.storage.signatures import ACCESS_KEY, SECRET_KEY
 from support.account import Account
-from support.file_uploads import PNG, File, Promised, checked, fetched, promised, read, uploaded
+from support.files.uploads import PNG, File, Promised, checked, fetched, promised, read, uploaded
 
 BUCKET: Final = "filesbucket"
 ORIGIN: Final = "http://localhost:8787"

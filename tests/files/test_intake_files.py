@@ -12,7 +12,7 @@ from autodoctor.errors import ActiveSessionExists, Problem
 from autodoctor.ids import new_id
 from autodoctor.intake.create import start_intake
 from autodoctor.sessions.queue import fetch_queue
-from support.attachment_rows import attachment
+from support.files.attachment_rows import attachment
 from support.money.checkout_env import CheckoutEnv, open_checkout
 from support.money.purchases import SIGNED
 from support.world import World, intake_request

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from localcloud.storage.multipart import Malformed, Multipart
 from support.account import Account
-from support.file_uploads import PNG, promised
+from support.files.uploads import PNG, promised
 
 TYPE = "multipart/form-data; boundary=xYz"
 FILE = b"\x89PNG\r\n--xY\r\n\r\n--xyz\r\n-"

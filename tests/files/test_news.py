@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from autodoctor.files.scan import CAME, SCANNED, take_news
 from autodoctor.ids import new_id
-from support.attachment_rows import attachment
+from support.files.attachment_rows import attachment
 from support.world import World
 
 

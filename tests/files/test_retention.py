@@ -8,7 +8,7 @@ import pytest
 from autodoctor.aws.errors import ServiceRefused
 from autodoctor.files.sweep import FilesSwept, sweep_files
 from autodoctor.ids import new_id
-from support.attachment_rows import attachment
+from support.files.attachment_rows import attachment
 from support.world import World
 
 DAY = 86_400

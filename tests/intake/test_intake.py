@@ -17,7 +17,7 @@ from autodoctor.errors import (
 from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated, start_intake
 from autodoctor.sessions.queue import fetch_queue
-from support.evidence import column, events
+from support.sessions.evidence import column, events
 from support.world import Mechanic, World, intake_request
 
 SIGNED = {"waiver": {"signedName": "Cora Castillo"}}

@@ -9,7 +9,7 @@ from autodoctor.errors import SessionEnded, SessionNotFound, Unprocessable
 from autodoctor.ids import new_id
 from autodoctor.intake.waiver import WaiverRequest, WaiverSigned, sign_waiver
 from autodoctor.sessions.queue import fetch_queue
-from support.evidence import assignments
+from support.sessions.evidence import assignments
 from support.world import Mechanic, World
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.artefact import built
+from support.template.artefact import built
 
 
 @pytest.fixture(scope="session")

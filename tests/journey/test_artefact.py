@@ -15,7 +15,7 @@ import pytest
 from localcloud.compute.environment import Databases, launch_of
 from localcloud.database.postgres import Database, PostgresServer
 from localcloud.stack.template import LayerSpec, read_stack
-from support.artefact import ROOT, Artefact, compiled_files, imported_files, running_artefact, set_minimum
+from support.template.artefact import ROOT, Artefact, compiled_files, imported_files, running_artefact, set_minimum
 
 pytestmark = pytest.mark.artefact
 

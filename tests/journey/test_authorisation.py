@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated
 from localcloud.commands.samples import INTAKE
-from support.access_matrix import CALLERS, ROUTES, Route, Scenario
 from support.account import Account, Caller
+from support.http.access_matrix import CALLERS, ROUTES, Route, Scenario
 
 
 def scenario_of(account: Account, route: Route) -> Scenario:

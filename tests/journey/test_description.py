@@ -26,8 +26,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from support import openapi_conformance
 from support.account import Account, Caller
+from support.http import openapi_conformance
 
 EXAMPLES: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "4"))
 LONG: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "50"))

@@ -19,10 +19,10 @@ from autodoctor.ids import new_id
 from autodoctor.operations.smoke import smoke
 from localcloud.commands.samples import INTAKE
 from support.database.tls_postgres import PROGRAMS
-from support.deployed_template import expanded_template
 from support.emulator.consumers import HEARD, UNSEEN, WRITTEN, consumers, scanned
 from support.emulator.stack import SLOW_SECONDS, Stack, User, running_stack
 from support.events.feed_client import feeds
+from support.template.deployed_template import expanded_template
 from support.wait import wait_until
 
 pytestmark = pytest.mark.emulator

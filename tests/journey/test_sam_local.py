@@ -15,7 +15,7 @@ from localcloud.compute.environment import Databases, Launch, launch_of
 from localcloud.database.postgres import Database
 from localcloud.host.datadir import RunningServer
 from localcloud.stack.template import read_stack
-from support.artefact import imported_files
+from support.template.artefact import imported_files
 
 pytestmark = pytest.mark.artefact
 
@@ -78,7 +78,7 @@ def sam_local(database: Database, tmp_path: Path) -> SamLocal:
     server = RunningServer(1, "http://127.0.0.1:8787", database.owner_url, database.app_url, True, {})  # noqa: FBT003
     file = tmp_path / "env.json"
     file.write_text(json.dumps(container_environment(server, STRIPE, host="127.0.0.1")), encoding="utf-8")
-    script = "tests/support/sam_cli_functions.py"
+    script = "tests/support/template/sam_cli_functions.py"
     command = ["bash", ".ci/sam", "python", script, "template.yaml", str(file)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr

@@ -7,8 +7,8 @@ import pytest
 from autodoctor.ids import new_id
 from autodoctor.media.chime import ChimeEntrance, ChimeExit
 from autodoctor.observability import metrics
-from support.call_case import CallCase
-from support.meeting_service import MeetingService
+from support.meetings.call_case import CallCase
+from support.meetings.meeting_service import MeetingService
 from support.world import World
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:meetings"

@@ -14,7 +14,7 @@ from autodoctor.media.chime import ChimeEntrance
 from autodoctor.media.errors import CallOver, NoVideo
 from autodoctor.media.ghosts import close_meetings
 from autodoctor.sessions.presence import release
-from support.call_case import CallCase
+from support.meetings.call_case import CallCase
 
 
 def test_both_get_a_place_in_one_meeting_which_knows_ids_only(case: CallCase) -> None:

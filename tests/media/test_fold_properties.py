@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from autodoctor.domain.ending import Evidence, Limits, Party, Stretch, heard_only, verdict
 from autodoctor.domain.medium import Said, fold
-from support.call_case import CallCase
-from support.verdicts import NOON, after_noon
+from support.meetings.call_case import CallCase
+from support.sessions.verdicts import NOON, after_noon
 from support.world import World
 
 LIMITS: Final = Limits(timedelta(seconds=60), timedelta(minutes=180))

@@ -8,10 +8,10 @@ import pytest
 
 from autodoctor.media.hearing import hear_chime, hear_presence
 from autodoctor.sessions.presence import leave, release
-from support.call_case import CallCase
-from support.evidence import column, stretches
 from support.integrity.findings import findings
-from support.medium import DROPPED, ENDED, JOINED, LEFT, Medium
+from support.meetings.call_case import CallCase
+from support.meetings.medium import DROPPED, ENDED, JOINED, LEFT, Medium
+from support.sessions.evidence import column, stretches
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from autodoctor.ids import new_id
 from autodoctor.media.ghosts import close_meetings
 from autodoctor.payments.settlement import settle
 from autodoctor.sessions.expiry import sweep
-from support.call_case import CallCase
-from support.medium import JOINED, LEFT, Medium
+from support.meetings.call_case import CallCase
+from support.meetings.medium import JOINED, LEFT, Medium
 from support.money.purchases import buy, give, spendable
 from support.world import World
 

@@ -14,7 +14,7 @@ import pytest
 
 from autodoctor.domain.ending import Evidence, Limits, Party, Stretch, heard_only, verdict
 from autodoctor.domain.medium import Said, fold
-from support.verdicts import NOON, after_noon
+from support.sessions.verdicts import NOON, after_noon
 
 LIMITS: Final = Limits(timedelta(seconds=60), timedelta(minutes=180))
 PARTIES: Final[tuple[Party, Party]] = ("customer", "mechanic")

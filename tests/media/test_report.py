@@ -11,8 +11,8 @@ from autodoctor.media.errors import CallOver
 from autodoctor.media.hearing import hear_chime
 from autodoctor.media.report import HeardRequest, report
 from autodoctor.sessions.presence import join
-from support.call_case import CallCase
 from support.integrity.findings import findings
+from support.meetings.call_case import CallCase
 
 
 def says(  # noqa: PLR0913 (a window)

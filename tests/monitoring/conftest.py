@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.past_sessions import PastSessions
+from support.sessions.past_sessions import PastSessions
 from support.world import World
 
 

@@ -10,7 +10,7 @@ from autodoctor.ids import new_id
 from autodoctor.payments.settlement import settle
 from autodoctor.sessions.presence import join, leave
 from support.money.purchases import complete, pay_by_card
-from support.past_sessions import PastSessions, Story, free, no_show
+from support.sessions.past_sessions import PastSessions, Story, free, no_show
 from support.world import World
 
 LOST = (

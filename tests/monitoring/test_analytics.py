@@ -14,7 +14,7 @@ from autodoctor.ids import new_id
 from autodoctor.monitoring.analytics import RANGES, Analytics, analytics
 from autodoctor.monitoring.analytics_csv import as_content, to_csv, wants_csv
 from autodoctor.sessions.accept import accept, decline
-from support.past_sessions import NOON, PastSessions, Story, free, no_show, withdrawn
+from support.sessions.past_sessions import NOON, PastSessions, Story, free, no_show, withdrawn
 from support.world import Mechanic, World
 
 DAY = ("2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z")

@@ -18,7 +18,7 @@ from autodoctor.payments.settlement import settle
 from autodoctor.payments.stripe.lease import unsent
 from autodoctor.sessions.accept import decline
 from support.money.purchases import complete, pay_by_card
-from support.past_sessions import NOON, PastSessions, Story, free, no_show, withdrawn
+from support.sessions.past_sessions import NOON, PastSessions, Story, free, no_show, withdrawn
 from support.world import World
 
 

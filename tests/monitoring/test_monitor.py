@@ -18,7 +18,7 @@ from autodoctor.ids import new_id
 from autodoctor.monitoring.alerts import latest
 from autodoctor.monitoring.dashboard import session_health
 from autodoctor.monitoring.monitor import CLAIM_SECONDS, measurements, notify, observe
-from support.past_sessions import PastSessions, free, no_show
+from support.sessions.past_sessions import PastSessions, free, no_show
 from support.world import World
 
 

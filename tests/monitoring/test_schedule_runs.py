@@ -15,7 +15,7 @@ from autodoctor.monitoring.runs import DAILY_AT, EVERY_SECONDS, ScheduleFailed, 
 from autodoctor.monitoring.scheduled import scheduled
 from autodoctor.observability import MetricUnit, metrics
 from localcloud.stack.template import read_stack
-from support.lambda_event import Context
+from support.http.lambda_event import Context
 from support.world import World
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from support.past_sessions import NOON, PastSessions, Story, free, no_show, withdrawn
+from support.sessions.past_sessions import NOON, PastSessions, Story, free, no_show, withdrawn
 from support.world import World
 
 HOURS = "SELECT * FROM calculate_session_health_score(%s, %s)"

@@ -7,7 +7,7 @@ import pytest
 
 from localcloud.database.postgres import Database
 from support.events.sqs_records import NO_QUEUE, sqs_record
-from support.lambda_event import Context, loaded
+from support.http.lambda_event import Context, loaded
 from support.world import World
 
 ADDRESS = "Cora@Example.com"

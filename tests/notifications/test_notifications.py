@@ -11,7 +11,7 @@ from autodoctor.ids import new_id
 from autodoctor.notifications.kinds import PUSHED, CallKind, Kind
 from localcloud.database.postgres import Database
 from support.events.mail_env import MailEnv, open_mail_env, payout
-from support.lambda_event import Answer, call, claims, event, loaded
+from support.http.lambda_event import Answer, call, claims, event, loaded
 
 LIST = "GET /api/notifications"
 READ = "POST /api/notifications/{notificationId}/read"

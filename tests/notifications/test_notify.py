@@ -273,7 +273,7 @@ def test_a_process_killed_between_claim_and_mark_leaves_it_unknown(mail_env: Mai
     event = mail_env.event(mail_env.queued(customer).session_id, "session.created")
     envelope = {"detail-type": event.type, "source": "autodoctor", "detail": json.loads(detail(event))}
     batch = {"Records": [sqs_record(envelope, "1")]}
-    program = "import app, json, sys, support.lambda_event as u; app.handler(json.load(sys.stdin), u.Context())"
+    program = "import app, json, sys, support.http.lambda_event as u; app.handler(json.load(sys.stdin), u.Context())"
     with subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=ROOT / "functions" / "notify",

@@ -28,7 +28,7 @@ from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.end import Ender, end_session, explain_end
 from autodoctor.sessions.notes import NotesRequest, save_notes
 from localcloud.cli import app
-from support.attachment_rows import attachment
+from support.files.attachment_rows import attachment
 from support.money import purchases
 from support.world import Mechanic, World
 

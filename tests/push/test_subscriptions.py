@@ -13,7 +13,7 @@ from autodoctor.ids import new_id
 from autodoctor.operations.mechanic_privacy import erase_mechanic, export_mechanic
 from autodoctor.push.vapid import vapid
 from localcloud.database.postgres import Database
-from support.lambda_event import Answer, call, claims, event, loaded
+from support.http.lambda_event import Answer, call, claims, event, loaded
 from support.push_env import Keys, PushEnv
 
 LIST = "GET /api/push/subscriptions"

@@ -11,7 +11,7 @@ import pytest
 
 from autodoctor.aws.errors import ServiceRefused, ServiceUnreachable
 from localcloud.database.postgres import Database, PostgresServer
-from support.lambda_event import Context, loaded
+from support.http.lambda_event import Context, loaded
 
 
 @dataclass

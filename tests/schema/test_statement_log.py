@@ -25,7 +25,7 @@ from autodoctor.sessions.queue_position import queue_positions
 from localcloud.database.postgres import PostgresServer
 from support.concurrency.conflicts import OPERATIONS, STATES, Scenario
 from support.database.statement_log import FUNCTIONS, Statement, pinning, statements
-from support.evidence import plant_meeting
+from support.sessions.evidence import plant_meeting
 from support.world import World
 
 PLANTED = "planted"

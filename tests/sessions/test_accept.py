@@ -18,7 +18,7 @@ from autodoctor.ids import new_id
 from autodoctor.sessions.accept import Accepted, accept, decline
 from autodoctor.sessions.presence import join, release
 from autodoctor.sessions.queue import fetch_queue
-from support.evidence import assignments, column, events, last_event
+from support.sessions.evidence import assignments, column, events, last_event
 from support.world import Mechanic, World
 
 

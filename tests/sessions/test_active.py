@@ -18,7 +18,7 @@ from autodoctor.sessions.active import (
     session_detail,
 )
 from autodoctor.sessions.presence import join, leave, release
-from support.evidence import column
+from support.sessions.evidence import column
 from support.world import Mechanic, World
 
 

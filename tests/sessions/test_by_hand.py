@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from autodoctor.ids import new_id
-from support.evidence import assignments, column, events, last_event
+from support.sessions.evidence import assignments, column, events, last_event
 from support.world import World
 
 

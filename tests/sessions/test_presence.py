@@ -19,7 +19,7 @@ from autodoctor.monitoring.monitor import observe
 from autodoctor.sessions.accept import accept
 from autodoctor.sessions.presence import PresenceRecorded, join, leave, release
 from autodoctor.sessions.queue import fetch_queue
-from support.evidence import assignments, column, events
+from support.sessions.evidence import assignments, column, events
 from support.world import Mechanic, World
 
 

@@ -11,7 +11,7 @@ from autodoctor.errors import SessionEnded, SessionNotFound, Unprocessable
 from autodoctor.events.feed.connections import drop
 from autodoctor.ids import new_id
 from autodoctor.sessions.presence import join, leave, release
-from support.evidence import column, stretches
+from support.sessions.evidence import column, stretches
 from support.world import Mechanic, World
 
 MOST = 1000

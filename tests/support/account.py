@@ -19,8 +19,8 @@ from localcloud.database.postgres import Database
 from localcloud.host.logline import LogLine
 from localcloud.identity.roster import seed
 from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
-from support import openapi_conformance
 from support.account_settings import USUAL, AccountSettings
+from support.http import openapi_conformance
 from support.world import Mechanic, World
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"

@@ -8,7 +8,7 @@ import pytest
 
 from autodoctor.operations import handlers
 from autodoctor.web.http import Router
-from support.deployed_template import ROOT, expanded_template, transformed_template
+from support.template.deployed_template import ROOT, expanded_template, transformed_template
 
 UPLOADED = "s3://bucket/key"  # what `sam package` puts in place of a folder
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from support.alarms import watched, watches
 from support.emulator.consumers import HEARD, UNSEEN, WRITTEN, consumers
+from support.template.alarms import watched, watches
 
 type Document = dict[str, Any]
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from support.alarms import watched, watches
+from support.template.alarms import watched, watches
 
 type Document = dict[str, Any]
 

@@ -11,7 +11,7 @@ from autodoctor.errors import SessionNotFound
 from autodoctor.web.http import Content, Request, Router
 from autodoctor.web.schemas import RequestBody
 from autodoctor.web.schemas import ResponseModel as Model
-from support.lambda_event import REQUEST_ID, USER, Answer, call, claims, event
+from support.http.lambda_event import REQUEST_ID, USER, Answer, call, claims, event
 
 WISH = "POST /wishes/{wishId}"
 PUBLIC = "GET /public"

@@ -11,7 +11,7 @@ from autodoctor.errors import AssignmentUnavailable, Problem, Retired, SessionBu
 from autodoctor.observability import logger, metrics
 from autodoctor.web.http import Request, Router
 from autodoctor.web.schemas import RequestBody, ResponseModel
-from support.lambda_event import REQUEST_ID, USER, Answer, call, claims, event
+from support.http.lambda_event import REQUEST_ID, USER, Answer, call, claims, event
 
 WISH = "POST /wishes"
 PUBLIC = "GET /public"

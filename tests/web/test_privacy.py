@@ -10,7 +10,7 @@ import pytest
 from autodoctor.ids import new_id
 from autodoctor.observability import logger
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
-from support.lambda_event import Answer, Handler, call, claims, event, loaded
+from support.http.lambda_event import Answer, Handler, call, claims, event, loaded
 from support.world import World
 
 PERSONAL = ("Cora", "Castillo", "cora@example.com", "555 0100", "squeals", "Toyota", "1HGCM82633A004352")

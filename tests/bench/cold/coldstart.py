@@ -36,8 +36,8 @@ from localcloud.compute.environment import Databases, Launch, launch_of
 from localcloud.compute.runtime_api import Invocation
 from localcloud.compute.workers import Outcome, Worker
 from localcloud.stack.template import FunctionSpec, LayerSpec, read_stack
-from support.artefact import built
-from support.lambda_event import claims, event
+from support.http.lambda_event import claims, event
+from support.template.artefact import built
 
 ROUNDS: Final = 11
 COLD: Final = Path(__file__).parent

@@ -17,7 +17,7 @@ from autodoctor.db import database
 from autodoctor.ids import new_id
 from autodoctor.prefetched import WithEvents
 from autodoctor.room.messages import Posted
-from support.lambda_event import Context, Handler, call, claims, event
+from support.http.lambda_event import Context, Handler, call, claims, event
 
 if TYPE_CHECKING:
     from autodoctor.events.publish import AboutSession

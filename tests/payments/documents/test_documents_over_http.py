@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from autodoctor.ids import new_id
-from support.lambda_event import Answer, Handler, call, claims, event, loaded
+from support.http.lambda_event import Answer, Handler, call, claims, event, loaded
 from support.money.refund_env import PRICE, RefundEnv
 
 LIST = "GET /api/customer/receipts"

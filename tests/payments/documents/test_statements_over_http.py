@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from payments.documents.test_documents_over_http import words_of
-from support.lambda_event import Answer, Handler, call, claims, event, loaded
+from support.http.lambda_event import Answer, Handler, call, claims, event, loaded
 from support.money.refund_env import SHARE, RefundEnv
 from support.world import Mechanic
 

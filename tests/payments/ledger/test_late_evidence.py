@@ -13,9 +13,9 @@ from autodoctor.ids import new_id
 from autodoctor.integrity.report import VerifyReport
 from autodoctor.integrity.verify import reader, verify
 from autodoctor.payments.settlement import settle, sweep
-from support.evidence import column
 from support.invariants.sessions import violations
 from support.money.purchases import buy, give
+from support.sessions.evidence import column
 from support.world import Mechanic, World
 
 

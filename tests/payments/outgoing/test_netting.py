@@ -10,8 +10,8 @@ from autodoctor.ids import new_id
 from autodoctor.payments.ledger.accounts import mechanic_payable, mechanic_receivable
 from autodoctor.payments.ledger.earnings import earnings
 from autodoctor.payments.ledger.netting_consents import WORDS, NettingRequest, agree
+from support.http.lambda_event import call, claims, event, loaded
 from support.integrity.findings import findings
-from support.lambda_event import call, claims, event, loaded
 from support.money.purchases import rows
 from support.money.refund_env import SHARE, RefundEnv
 from support.money.statement_sums import adds_up

@@ -10,7 +10,7 @@ from autodoctor.payments.reconcile import reconcile, statement
 from autodoctor.payments.reconcile.runs import newest_runs
 from localcloud.cli import app
 from localcloud.stripe.http.service import running_stripe
-from support.lambda_event import Context, loaded
+from support.http.lambda_event import Context, loaded
 from support.money.checkout_env import CheckoutEnv
 from support.money.reconcile_env import NOW, ReconcileEnv
 from support.money.stripe_shop import client_of

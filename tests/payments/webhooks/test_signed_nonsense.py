@@ -9,7 +9,7 @@ from autodoctor.ids import new_id
 from autodoctor.payments.stripe.lease import Sent
 from localcloud.stripe.pages.control import SignedEvent
 from localcloud.stripe.state.webhooks import signature
-from support.lambda_event import Answer
+from support.http.lambda_event import Answer
 from support.money.checkout_env import SIGNED, CheckoutEnv
 from support.money.refund_env import SHARE, RefundEnv
 

@@ -13,7 +13,7 @@ from autodoctor.ids import new_id
 from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session, explain_end
 from autodoctor.sessions.presence import join, leave, release
-from support.evidence import assignments, column, events, last_event, plant_meeting
+from support.sessions.evidence import assignments, column, events, last_event, plant_meeting
 from support.world import World
 
 

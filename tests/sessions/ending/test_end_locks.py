@@ -8,7 +8,7 @@ import pytest
 from autodoctor.errors import SessionBusy
 from autodoctor.ids import new_id
 from autodoctor.sessions.end import Ender, end_session
-from support.evidence import plant
+from support.sessions.evidence import plant
 from support.world import PATIENCE_SECONDS, World
 
 

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from autodoctor.domain.ending import Absent, Evidence, Limits, Verdict, verdict
 from autodoctor.domain.lifecycle import EndReason, SessionStatus
 from autodoctor.ids import new_id
-from support.verdicts import LIMITS, POLICY, Case, Judgement, after_noon, judgements
+from support.sessions.verdicts import LIMITS, POLICY, Case, Judgement, after_noon, judgements
 from support.world import World
 
 EVIDENCE = """

@@ -9,8 +9,8 @@ from autodoctor.sessions import expiry
 from autodoctor.sessions.accept import accept
 from autodoctor.sessions.expiry import Swept, sweep
 from autodoctor.sessions.presence import join, leave, release
-from support.evidence import assignments, column, events, last_event
-from support.sweeping import sees, swept, swept_all
+from support.sessions.evidence import assignments, column, events, last_event
+from support.sessions.sweeping import sees, swept, swept_all
 from support.world import World
 
 NOTHING = {

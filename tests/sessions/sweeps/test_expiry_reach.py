@@ -1,7 +1,7 @@
 """Whom the sweeps show a request to: one that nobody can reach opens to everybody, and a scheduled one at its time."""
 
 from autodoctor.ids import new_id
-from support.sweeping import sees, swept
+from support.sessions.sweeping import sees, swept
 from support.world import World
 
 # --- requests nobody can reach ----------------------------------------------------------------------

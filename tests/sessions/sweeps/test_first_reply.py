@@ -19,8 +19,8 @@ from autodoctor.room.messages import MessageRequest, post
 from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.first_reply import replace_mechanic
 from autodoctor.sessions.presence import join, leave, release
-from support.evidence import assignments, column, last_event
-from support.sweeping import sees, swept_all
+from support.sessions.evidence import assignments, column, last_event
+from support.sessions.sweeping import sees, swept_all
 from support.world import PATIENCE_SECONDS, Mechanic, World
 
 THREE_MINUTES = 180

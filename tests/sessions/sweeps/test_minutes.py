@@ -6,8 +6,8 @@ from uuid import UUID
 from autodoctor.room.messages import listed
 from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.minutes import SessionMinutes
-from support.evidence import last_event
-from support.sweeping import swept_all
+from support.sessions.evidence import last_event
+from support.sessions.sweeping import swept_all
 from support.world import Mechanic, World
 
 FIVE = 5 * 60

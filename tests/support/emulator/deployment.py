@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.database.postgres import APP_ROLE, OWNER_ROLE
-from support.deployed_template import Document, expanded_template, transformed_template
 from support.emulator.adapted import adapted
 from support.emulator.ministack import MiniStack
 from support.emulator.routes import make_routes
+from support.template.deployed_template import Document, expanded_template, transformed_template
 
 STACK = "autodoctor"
 BUCKET = "artefacts"

@@ -15,7 +15,7 @@ import httpx
 from botocore.config import Config
 
 from localcloud.host import ports
-from support.deployed_template import REGION, ROOT
+from support.template.deployed_template import REGION, ROOT
 
 START_SECONDS = 180.0
 STOP_SECONDS = 30.0

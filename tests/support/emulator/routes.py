@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from support.deployed_template import REGION, Document
+from support.template.deployed_template import REGION, Document
 
 _ANY = "x-amazon-apigateway-any-method"
 

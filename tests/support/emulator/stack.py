@@ -18,10 +18,10 @@ from autodoctor.operations.dead_letters import Account
 from autodoctor.operations.smoke import Deployment
 from support.database.certificates import Authority
 from support.database.tls_postgres import HOST, tls_postgres
-from support.deployed_template import REGION
 from support.emulator.deployment import STACK, Deployed, TlsDatabase, deploy
 from support.emulator.ministack import MiniStack, ministack
 from support.emulator.secrets_extension import secrets_extension
+from support.template.deployed_template import REGION
 
 # Behind each first call here is a cold start of seconds: MiniStack unpacks the layers anew for every process.
 SLOW_SECONDS = 180.0

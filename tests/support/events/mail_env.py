@@ -19,7 +19,7 @@ from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.notes import NotesRequest, save_notes
 from autodoctor.web.schemas import now
 from localcloud.database.postgres import Database
-from support.scripted_server import ScriptedServer
+from support.http.scripted_server import ScriptedServer
 from support.world import Mechanic, World
 
 type Conduct = Literal["take", "throttle", "reject", "fail", "hang", "drop"]

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from autodoctor.events import bus
-from support.scripted_server import ScriptedServer
+from support.http.scripted_server import ScriptedServer
 
 BUS_NAME = "bus"
 

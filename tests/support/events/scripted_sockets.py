@@ -12,8 +12,8 @@ import pytest
 
 from autodoctor.events.feed import push
 from support.events.mail_env import environment
-from support.scripted_server import ScriptedServer
-from support.wire import Wire, through, wire_to
+from support.faults.wire import Wire, through, wire_to
+from support.http.scripted_server import ScriptedServer
 
 
 class Sockets:

@@ -6,8 +6,8 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from support.scripted_server import ScriptedServer
-from support.wire import Wire, through, wire_to
+from support.faults.wire import Wire, through, wire_to
+from support.http.scripted_server import ScriptedServer
 
 
 @contextmanager

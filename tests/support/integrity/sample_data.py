@@ -23,7 +23,7 @@ from autodoctor.sessions.accept import decline
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.presence import join, leave, release
-from support.attachment_rows import attachment
+from support.files.attachment_rows import attachment
 from support.integrity.telling import tell_all
 from support.integrity.wandering import wander
 from support.money.disputed import sweep as stage

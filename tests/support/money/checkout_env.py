@@ -18,7 +18,7 @@ from autodoctor.payments.checkout.sweep import SweptCheckouts, sweep_checkouts
 from localcloud.stripe.http.service import running_stripe
 from localcloud.stripe.pages.control import SignedEvent, StripeControl
 from localcloud.stripe.state.webhooks import signature
-from support.lambda_event import Answer, Handler, call, event, loaded
+from support.http.lambda_event import Answer, Handler, call, event, loaded
 from support.world import World, intake_request
 
 ROUTES = {"platform": "POST /api/stripe/webhook", "connect": "POST /api/stripe/connect-webhook"}

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from autodoctor.media.hearing import hear_chime
-from support.call_case import CallCase
+from support.meetings.call_case import CallCase
 
 JOINED, LEFT, DROPPED, ENDED = (
     f"chime:{each}" for each in ("AttendeeJoined", "AttendeeLeft", "AttendeeDropped", "MeetingEnded")

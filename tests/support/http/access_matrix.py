@@ -8,7 +8,7 @@ from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated
 from localcloud.commands.samples import INTAKE
 from support.account import Account, Caller
-from support.file_uploads import File
+from support.files.uploads import File
 from support.world import Mechanic
 
 

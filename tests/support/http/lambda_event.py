@@ -11,9 +11,9 @@ from uuid import UUID
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from support import openapi_conformance
+from support.http import openapi_conformance
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
+FUNCTIONS = Path(__file__).parents[3] / "functions"
 REQUEST_ID = "JKJaXmPLvHcESHA="
 USER = UUID("c0000000-0000-4000-8000-000000000001")
 

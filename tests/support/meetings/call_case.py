@@ -7,7 +7,7 @@ from uuid import UUID
 from autodoctor.media.call import EnteredCall, call
 from autodoctor.media.chime import ChimeEntrance, ChimeExit
 from autodoctor.media.ghosts import sweep_meetings
-from support.meeting_service import MeetingService
+from support.meetings.meeting_service import MeetingService
 from support.world import Mechanic, World
 
 

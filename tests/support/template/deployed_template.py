@@ -12,7 +12,7 @@ from cfnlint.template.transforms.transform import language_extension
 from samtranslator.public.parser import Parser
 from samtranslator.public.translator import Translator
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REGION = "eu-central-1"
 
 type Document = dict[str, Any]

@@ -17,7 +17,7 @@ from localcloud.host.logline import LogLine
 from localcloud.identity.roster import ROSTER, Person, seed
 from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BUILD = ROOT / ".aws-sam" / "build"
 ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.test_console_journey import ended_by
+from browser.consultation.test_console_journey import ended_by
 from localcloud.identity.roster import WORKSHOP_NAME
 from support.account import Account
 from support.account_settings import AccountSettings

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from autodoctor.ids import new_id
-from browser.test_console_cases import CORA, MIA, talked
-from browser.test_console_statements import EARNED
+from browser.money.test_console_statements import EARNED
+from browser.operators.test_console_cases import CORA, MIA, talked
 from localcloud.identity.roster import ROSTER
 from support.account import Account
 from support.account_settings import AccountSettings

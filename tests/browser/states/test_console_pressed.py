@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import APIResponse, Locator, Page, Response, Route, expect
 
-from browser.test_console_journey import ended_by
-from browser.test_console_quotes import live
+from browser.consultation.test_console_journey import ended_by
+from browser.money.test_console_quotes import live
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings, signed_in

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from autodoctor.ids import new_id
-from browser.test_console_cases import disputed
+from browser.operators.test_console_cases import disputed
 from localcloud.identity.roster import ROSTER, WORKSHOP_ID
 from support.account import Account
 from support.account_settings import AccountSettings

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from browser.test_console_payments import paid_later
+from browser.money.test_console_payments import paid_later
 from localcloud.identity.roster import ROSTER
 from support.account import Account
 from support.account_settings import AccountSettings

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.test_console_looks import overflow
+from browser.design.test_console_looks import overflow
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import console_settings, signed_in

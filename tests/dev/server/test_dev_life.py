@@ -119,7 +119,7 @@ def test_nothing_is_left_after_the_whole_process_group_was_killed(data_dir: Path
 
 @pytest.mark.skipif(shutil.which("uv") is None, reason="kills `uv run`, and uv is not on the PATH")
 def test_nothing_is_left_after_uv_run_was_killed(data_dir: Path) -> None:
-    project = Path(__file__).parents[2]
+    project = Path(__file__).parents[3]
     command = ("uv", "run", "--no-sync", "--project", str(project), "autodoctor")
     with running_dev(data_dir, command=command) as dev:
         family = dev.family()

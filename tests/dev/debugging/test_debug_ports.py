@@ -14,7 +14,7 @@ from localcloud.compute.debug_ports import VARIABLE, BadDebugPorts, debug_ports
 from localcloud.host.ports import LOOPBACK, scattered_port
 from support.account import Account
 
-HANDLER = Path(__file__).parents[2] / "functions" / "plans" / "app.py"
+HANDLER = Path(__file__).parents[3] / "functions" / "plans" / "app.py"
 PORT = scattered_port()
 
 

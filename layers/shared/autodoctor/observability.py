@@ -26,6 +26,8 @@ _LEVELS: Final[Mapping[str, int]] = {
 if _level := os.environ.get("APPLICATION_LOG_LEVEL"):
     logging.getLogger(logger.name).setLevel(_LEVELS[_level])
 
+logging.getLogger("botocore").setLevel(logging.WARNING)  # at each cold start it says where it found credentials
+
 MOST_CAUSES: Final = 5
 """Of the exceptions of a group so many are logged: what fails for many rows mostly fails for one reason."""
 

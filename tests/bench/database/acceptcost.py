@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -22,11 +21,10 @@ from bench.http.server import BenchServer, bench_server
 from bench.http.stacks import WITHOUT_OUTBOX
 from bench.http.walks import Walks
 from bench.measure.judge import Row
-from bench.measure.processor import ticks
+from bench.measure.processes import HAS_PROC, processor_seconds
 
 ROUNDS: Final = 6
 CALLS: Final = 60
-_PROC: Final = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Spent:
 
 def rows() -> Iterator[Row]:
     """Two rows, function and server; none where the system has no /proc."""
-    if not _PROC.exists():
+    if not HAS_PROC:
         return
     with bench_server(durable=True) as server, bench_bus():
         without = server.server.create_database("without")
@@ -49,7 +47,7 @@ def rows() -> Iterator[Row]:
                 superuser.execute(statement)
             other = dataclasses.replace(server, database=without, superuser=superuser)
             samples = _rounds(server, other)
-    off, call, publishing = (_mean(samples[name]) for name in ("off", "on", "publishing"))
+    off, call, publishing = (_least(samples[name]) for name in ("off", "on", "publishing"))
     for part in ("function", "server"):
         measured = getattr(call, part) + getattr(publishing, part)
         yield Row(
@@ -88,13 +86,13 @@ def _accepts(walks: Walks, name: str) -> dict[str, Spent]:
 def _spent(calls: Callable[[], object]) -> Spent:
     row = database().one("SELECT pg_backend_pid() AS pid", ())
     assert row is not None
-    before, used = ticks(row["pid"]), time.process_time()
+    before, used = processor_seconds(row["pid"]), time.process_time()
     calls()
     function = time.process_time() - used
-    server = (ticks(row["pid"]) - before) / os.sysconf("SC_CLK_TCK")
+    server = processor_seconds(row["pid"]) - before
     return Spent(function * 1e6 / CALLS, server * 1e6 / CALLS)
 
 
-def _mean(samples: list[Spent]) -> Spent:
-    """The mean: the server's clock ticks are too coarse for a median."""
-    return Spent(*(sum(getattr(each, part) for each in samples) / len(samples) for part in ("function", "server")))
+def _least(samples: list[Spent]) -> Spent:
+    """The least of each: whatever else the machine does only adds to it."""
+    return Spent(*(min(getattr(each, part) for each in samples) for part in ("function", "server")))

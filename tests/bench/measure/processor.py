@@ -4,9 +4,7 @@ Taken from the one backend that did the work, so it hardly depends on what else 
 rates: where the disk is fast, as virtual ones are, they are processor time and nothing else.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,9 +14,9 @@ from autodoctor.sessions import accept
 from bench.database.procrastinate_peer import FETCH, FINISH, Procrastinate
 from bench.http.server import BenchServer
 from bench.measure.judge import Row
+from bench.measure.processes import HAS_PROC, processor_seconds
 
 CALLS: Final = 500
-_PROC: Final = Path("/proc")
 
 type Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -30,7 +28,7 @@ def made(kind: int, number: int) -> UUID:
 
 def rows(server: BenchServer, peer: Procrastinate, first: Mapping[str, int]) -> Iterator[Row]:
     """Two rows; uses each contestant's seeds from `first` to `first + CALLS`. None where the system has no /proc."""
-    if not _PROC.exists():
+    if not HAS_PROC:
         return
     worker = peer.worker()
 
@@ -69,14 +67,8 @@ def _microseconds(url: str, call: Callable[[Connection, int], None], first: int)
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
         for number in range(first + 1, first + 1 + warm):
             call(connection, number)
-        before = ticks(connection.info.backend_pid)
+        before = processor_seconds(connection.info.backend_pid)
         for number in range(first + 1 + warm, first + 1 + CALLS):
             call(connection, number)
-        used = ticks(connection.info.backend_pid) - before
-    return used / os.sysconf("SC_CLK_TCK") * 1e6 / (CALLS - warm)
-
-
-def ticks(pid: int) -> int:
-    """Clock ticks that a process has used, in user mode and in the kernel."""
-    fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+        used = processor_seconds(connection.info.backend_pid) - before
+    return used * 1e6 / (CALLS - warm)

@@ -33,7 +33,7 @@ class LogLine:
     """One hop. `status` is an HTTP status, or the outcome of an invocation in one word.
 
     `cause` is the key of the request that caused it (causes.py), if that is another one; `session` is the id of the
-    session that it is about, where that is known.
+    session that it is about, where that is known; `logged_bytes` is the length of what a function logged.
     """
 
     kind: Kind
@@ -44,6 +44,7 @@ class LogLine:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     cause: str = ""
     session: str = ""
+    logged_bytes: int = 0
 
     def __str__(self) -> str:
         """Render the line in local time, as `12:03:04.123 request  POST /api/x 201 34 ms  id`."""
@@ -76,17 +77,18 @@ _DIAGNOSIS = ("exception_name", "error", "sqlstate", "constraint")
 
 def from_function(function: str, line: str, request_id: str) -> LogLine:
     """Turn one line of a function's log into ours: JSON records shrink to level and message."""
+    length = len(line.encode())
     record = _json_record(line)
     if record is None:
-        return LogLine("log", f"{function} {line}", request_id=request_id)
+        return LogLine("log", f"{function} {line}", request_id=request_id, logged_bytes=length)
     if _EMF_ROOT in record:
-        return LogLine("metric", f"{function} {_metrics(record)}", request_id=request_id)
+        return LogLine("metric", f"{function} {_metrics(record)}", request_id=request_id, logged_bytes=length)
     level, message = record.get("level", "INFO"), record.get("message", "")
     problem = " ".join(str(record[key]) for key in _DIAGNOSIS if record.get(key))
     frames = record.get("frames")
     where = f" at {frames[-1]}" if isinstance(frames, list) and frames else ""
     text = f"{function} {level} {message}" + (f" ({problem}{where})" if problem else "")
-    return LogLine("log", text.replace("\n", " | "), request_id=request_id)
+    return LogLine("log", text.replace("\n", " | "), request_id=request_id, logged_bytes=length)
 
 
 def _json_record(line: str) -> dict[str, object] | None:

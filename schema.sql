@@ -5350,7 +5350,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.room_changes_hands() IS 'The counters of the mechanic''s side begin again with another mechanic, or with none.';
+COMMENT ON FUNCTION public.room_changes_hands() IS 'The counters of the mechanic''s side begin again when the mechanic goes.';
 
 CREATE FUNCTION public.room_connections(of_session uuid, party public.room_party) RETURNS text[]
     LANGUAGE plpgsql
@@ -9406,7 +9406,7 @@ CREATE TRIGGER sessions_guard BEFORE INSERT OR UPDATE ON public.sessions FOR EAC
 
 CREATE TRIGGER sessions_have_a_room AFTER INSERT ON public.sessions FOR EACH ROW EXECUTE FUNCTION public.open_room();
 
-CREATE TRIGGER sessions_room_changes_hands AFTER UPDATE ON public.sessions FOR EACH ROW WHEN ((old.mechanic_id IS DISTINCT FROM new.mechanic_id)) EXECUTE FUNCTION public.room_changes_hands();
+CREATE TRIGGER sessions_room_changes_hands AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.mechanic_id IS NOT NULL) AND (old.mechanic_id IS DISTINCT FROM new.mechanic_id))) EXECUTE FUNCTION public.room_changes_hands();
 
 CREATE TRIGGER sessions_say_so AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.status <> new.status) OR (old.customer_present <> new.customer_present) OR (old.mechanic_present <> new.mechanic_present))) EXECUTE FUNCTION public.room_hears_moves();
 

@@ -132,7 +132,7 @@ def test_a_quarter_of_an_hour_asks_for_little(account: Account, windows: Windows
     mechanic.post(f"/api/mechanic/assignments/{row}/accept")
     with Member(mechanic, f"/api/sessions/{session}"):
         at_stage(page, "live")
-        page.wait_for_load_state("networkidle")
+        rest(account)
         calls: Counter[str] = Counter()
         counted(page, calls)
         actions.clear()

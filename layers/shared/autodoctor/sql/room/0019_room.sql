@@ -104,10 +104,11 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION room_changes_hands() IS 'The counters of the mechanic''s side begin again with another mechanic, or with none.';
--- Not OF mechanic_id: a release sets it in the guard, and names only the status.
+COMMENT ON FUNCTION room_changes_hands() IS 'The counters of the mechanic''s side begin again when the mechanic goes.';
+-- Not OF mechanic_id: a release sets it in the guard, and names only the status. Whoever accepts next finds them at 0.
 CREATE TRIGGER sessions_room_changes_hands AFTER UPDATE ON sessions FOR EACH ROW
-  WHEN (OLD.mechanic_id IS DISTINCT FROM NEW.mechanic_id) EXECUTE FUNCTION room_changes_hands();
+  WHEN (OLD.mechanic_id IS NOT NULL AND OLD.mechanic_id IS DISTINCT FROM NEW.mechanic_id)
+  EXECUTE FUNCTION room_changes_hands();
 
 -- What the system says. Pages may have other words for these codes; SQL and Python have only these.
 CREATE FUNCTION note_words(what text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

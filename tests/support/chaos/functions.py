@@ -43,6 +43,8 @@ WEBHOOKS: Final = {
 INVOCATION_SECONDS: Final = 60.0
 LOOK_AFTER_SECONDS: Final = 0.02
 READY: Final = b"ready\n"
+HEARD: Final = b"heard\n"
+"""From here on no process is killed that the rate before would have killed."""
 
 type Handler = Callable[[Mapping[str, Any], LambdaContext], Any]
 
@@ -199,6 +201,7 @@ class WorkerGroup:
                 if not told:
                     return
                 self._every = float(told.split()[-1])
+                os.write(self._kills, HEARD)
             else:
                 self._kill()
 

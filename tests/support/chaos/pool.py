@@ -42,10 +42,20 @@ class Pool:
         self.answers = Counter[str]()
         self._port = port
         self._lifeline = lifeline
+        self._heard = threading.Semaphore(0)
 
     def kill_every(self, seconds: float) -> None:
-        """Have a process killed every so many seconds on average, 0 for never."""
+        """Have a process killed every so many seconds on average from now on, 0 for never. Raises FunctionFailed."""
         os.write(self._lifeline, f"{seconds}\n".encode())
+        if not self._heard.acquire(timeout=PATIENCE_SECONDS):
+            raise FunctionFailed("nobody takes the rate of kills")
+
+    def told(self, line: str) -> None:
+        """Take what the processes' parent says: why one had to be replaced, or that it has heard of a new rate."""
+        if line.strip() == "heard":
+            self._heard.release()
+        else:
+            self.kills[line.strip()] += 1
 
     def invoke(self, name: str, event: Mapping[str, Any], die_before: int | None = None) -> Document | None:
         """Invoke once; None where the process was killed, by chance or before that step. Raises FunctionFailed."""
@@ -148,4 +158,4 @@ def running_functions(environment: Mapping[str, str], processes: int, seed: obje
 
 def _count(lines: Any, pool: Pool) -> None:  # noqa: ANN401 (a text stream)
     for line in lines:
-        pool.kills[line.strip()] += 1
+        pool.told(line)

@@ -29,13 +29,16 @@ SMALLEST = 20_000
 type Report = Callable[[str], None]
 
 
-def bench(
+def bench(  # noqa: PLR0913 (options)
     *,
     counts: Annotated[bool, typer.Option("--counts", help="Counts only, which decide the exit status.")] = False,
     timings: Annotated[bool, typer.Option("--timings", help="Timings only.")] = False,
     part: Annotated[
         list[str] | None, typer.Option(help="With --timings: only this part, such as 'the feed'; may be repeated.")
     ] = None,
+    compass: Annotated[
+        bool, typer.Option("--compass", help="Only what has a target, counts and timings, on a small database.")
+    ] = False,
     rows: Annotated[int, typer.Option(min=SMALLEST, help="Ended sessions behind the counts.")] = FULL,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Where to write; by default bench-DATE.json in the repository.")
@@ -52,9 +55,11 @@ def bench(
     made: list[Row] = []
     with bench_bus():
         if counts or not timings:
-            made += _counts(rows, console)
+            made += _counts(SMALLEST if compass else rows, console)
         if timings or not counts:
-            made += _timings(console, part or [])
+            made += _timings(console, part or [], compass=compass)
+    if compass:
+        made = [row for row in made if row.target is not None]
     out = Console(width=None if sys.stdout.isatty() else 180)
     report.show(out, made, f"autodoctor bench, {found.at:%Y-%m-%d %H:%M} UTC, {found.processors} processors")
     target = json_file or ROOT / f"bench-{found.at:%Y-%m-%d}.json"
@@ -82,9 +87,10 @@ def _counts(rows: int, console: Console) -> list[Row]:
     return made
 
 
-def _timings(console: Console, only: Sequence[str]) -> list[Row]:
+def _timings(console: Console, only: Sequence[str], *, compass: bool) -> list[Row]:
     from bench.measure import timings  # noqa: PLC0415 - FastAPI and others that counts do without
 
+    only = only or (timings.COMPASS if compass else ())
     if unknown := set(only) - set(timings.PARTS):
         raise typer.BadParameter(f"no part {', '.join(sorted(unknown))}; there are {', '.join(timings.PARTS)}")
     made: list[Row] = []

@@ -38,7 +38,7 @@ def rows(server: BenchServer, walks: Walks, meter: Meter, ended: int, progress: 
         history.load(server.superuser, loaded, goal - UNVACUUMED, progress)
         history.load(server.superuser, goal - UNVACUUMED, goal, progress, through_queue=True)
         server.superuser.execute("ANALYZE")
-        unvacuumed = _measure(walks, meter, goal)
+        unvacuumed = measure(walks, meter, goal)
         levels.append(_vacuumed(server, walks, meter, goal))
         pages.append(health_cost.readings(server, walks, meter, goal))
         loaded = goal
@@ -50,10 +50,11 @@ def rows(server: BenchServer, walks: Walks, meter: Meter, ended: int, progress: 
 def _vacuumed(server: BenchServer, walks: Walks, meter: Meter, ended: int) -> Readings:
     walks.fill_queue(WAITING)
     server.superuser.execute("VACUUM ANALYZE")
-    return _measure(walks, meter, ended)
+    return measure(walks, meter, ended)
 
 
-def _measure(walks: Walks, meter: Meter, ended: int) -> Readings:
+def measure(walks: Walks, meter: Meter, ended: int) -> Readings:
+    """The pages of a queue page, an accept and its publishing, some rounds of each, as things are now."""
     database().close()  # plans that triggers keep were made for another size of table
     walks.fill_queue(WAITING)
     mechanic = walks.mechanic()

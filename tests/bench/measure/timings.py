@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from bench.cold import coldstart
-from bench.database import acceptcost, claims, race
+from bench.database import acceptcost, claims, held_snapshot, race
 from bench.events import eventcost, feed, relaying, rooms
 from bench.measure.judge import Row
 
@@ -17,4 +17,14 @@ PARTS: Final[Mapping[str, Callable[[], Iterator[Row]]]] = {
     "the relay": relaying.rows,
     "the feed": feed.rows,
     "the room": rooms.rows,
+    "a held snapshot": held_snapshot.rows,
 }
+COMPASS: Final = (
+    "accepts a second",
+    "cold starts",
+    "an accept's events",
+    "events on against off",
+    "the feed",
+    "the room",
+)
+"""Those that have a target: where the product stands against what it is compared with."""

@@ -17,26 +17,6 @@ from support.wait import wait_until
 from support.world import World
 
 
-@pytest.fixture
-def customer(account: Account) -> Caller:
-    """Give a customer."""
-    return account.customer()
-
-
-@pytest.fixture
-def mechanic(account: Account) -> Caller:
-    """Give an active mechanic."""
-    return account.mechanic()
-
-
-@pytest.fixture
-def session(account: Account, customer: Caller, mechanic: Caller) -> str:
-    """Give the path of a session that the mechanic has accepted."""
-    intake = account.queued(customer)
-    mechanic.post(f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
-    return f"/api/sessions/{intake['sessionId']}"
-
-
 def refusal(client: FeedClient) -> tuple[str, int, object]:
     """What an action was refused with: type, status, and which session it was about."""
     told = client.wait_for_type("refused").message

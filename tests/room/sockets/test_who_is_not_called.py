@@ -7,26 +7,6 @@ from support.room.member import Member
 from support.wait import wait_until
 
 
-@pytest.fixture
-def customer(account: Account) -> Caller:
-    """Give a customer."""
-    return account.customer()
-
-
-@pytest.fixture
-def mechanic(account: Account) -> Caller:
-    """Give an active mechanic."""
-    return account.mechanic()
-
-
-@pytest.fixture
-def session(account: Account, customer: Caller, mechanic: Caller) -> str:
-    """Give the path of a session that the mechanic has accepted."""
-    intake = account.queued(customer)
-    mechanic.post(f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
-    return f"/api/sessions/{intake['sessionId']}"
-
-
 def queues(account: Account, session: str, event: str) -> list[str]:
     """Where the events of a session with this type went, one entry for each, waited for."""
     session_id = session.rpartition("/")[2]

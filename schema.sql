@@ -6263,7 +6263,7 @@ $$;
 COMMENT ON FUNCTION public.unheard_meetings() IS 'Running meetings in which the pages hear each other, and of which the medium says nothing: its events have stopped.';
 
 CREATE FUNCTION public.unpublished_events(subject uuid) RETURNS json
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql
     AS $$
 BEGIN
   RETURN (SELECT coalesce(json_agg(v), '[]')
@@ -6271,7 +6271,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.unpublished_events(subject uuid) IS 'The result of pending_events() as JSON.';
+COMMENT ON FUNCTION public.unpublished_events(subject uuid) IS 'The result of pending_events() as JSON, with what the calling statement has written so far.';
 
 CREATE FUNCTION public.visible_as(status text, available_at timestamp with time zone, workshop uuid, declined_by uuid[], offered_to uuid, to_mechanic uuid, of_workshop uuid, at timestamp with time zone) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

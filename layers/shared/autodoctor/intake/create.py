@@ -22,8 +22,8 @@ from autodoctor.errors import (
 )
 from autodoctor.ids import new_id
 from autodoctor.intake.request import IntakeRequest
+from autodoctor.prefetched import WithEvents
 from autodoctor.sessions.factory import FACTORY_CTES, PreferredMechanic
-from autodoctor.web.schemas import ResponseModel
 
 FURTHEST_SCHEDULE_DAYS: Final = 30
 IDEMPOTENCY_HOURS: Final = 24
@@ -34,7 +34,7 @@ PLAN_USED_UP: Final = "AD006"
 """SQLSTATE of check_plan_uses() (sql/people/0002_people_and_intakes.sql)."""
 
 
-class SessionCreated(ResponseModel):
+class SessionCreated(WithEvents):
     """The session that the intake has become."""
 
     session_id: UUID
@@ -49,8 +49,9 @@ SESSION_CREATED: Final[LiteralString] = """
 SELECT o.id AS session_id, %(assignment_id)s::uuid AS assignment_id, o.session_status, o.assignment_status,
        CASE WHEN o.preferred_mechanic_id IS NOT NULL
             THEN CASE o.assignment_status WHEN 'offered' THEN 'offered' WHEN 'queued' THEN 'unavailable' END
-       END AS preferred_mechanic
-  FROM opening o
+       END AS preferred_mechanic,
+       unpublished_events(a.session_id) AS unpublished
+  FROM opening o JOIN assignment a ON a.session_id = o.id
 """
 
 FIRST_SESSION: Final[LiteralString] = """

@@ -38,6 +38,7 @@ FACTORY_CTES: Final[LiteralString] = """
               THEN greatest(o.available_at, clock_timestamp()) + offer_time() END,
          %(actor)s, %(actor_id)s
     FROM opening o JOIN session ON session.id = o.id
+  RETURNING session_id
 ), participant AS (
   INSERT INTO session_participants (session_id, role, customer_id)
   SELECT o.id, 'customer', o.customer_id FROM opening o
@@ -49,4 +50,7 @@ FACTORY_CTES: Final[LiteralString] = """
    WHERE %(signed_name)s::text IS NOT NULL
 )
 """
-"""Continues a WITH that ends in `intake`; offers `opening` and `session` to the rest of the statement."""
+"""Continues a WITH that ends in `intake`; offers `opening`, `session` and `assignment` to the rest of the statement.
+
+What joins `assignment` is computed after both have been written, and their events with them.
+"""

@@ -129,13 +129,14 @@ END
 $$;
 COMMENT ON FUNCTION pending_events(uuid) IS 'The oldest unpublished events of a subject: as many as the bus takes at once.';
 
-CREATE FUNCTION unpublished_events(subject uuid) RETURNS json LANGUAGE plpgsql STABLE AS $$
+-- VOLATILE, so that it sees what the statement that calls it has written by then: an intake is one.
+CREATE FUNCTION unpublished_events(subject uuid) RETURNS json LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
   RETURN (SELECT coalesce(json_agg(v), '[]')
             FROM (SELECT o.* FROM outbox_events o WHERE o.subject_id = subject ORDER BY o.id LIMIT 10) AS v);
 END
 $$;
-COMMENT ON FUNCTION unpublished_events(uuid) IS 'The result of pending_events() as JSON.';
+COMMENT ON FUNCTION unpublished_events(uuid) IS 'The result of pending_events() as JSON, with what the calling statement has written so far.';
 
 CREATE FUNCTION claim_events(after uuid, subjects integer, grace interval, each integer DEFAULT 50) RETURNS SETOF outbox_events
 LANGUAGE plpgsql AS $$

@@ -45,7 +45,7 @@ ARROWS: Final[Mapping[str, str]] = {
     "disputes": "admin db deadline documents errors notifications payments.losses payments.stripe plural web",
     "contests": "admin db domain errors ids payments.ledger payments.losses web",
     "events.dead_letters": "aws db errors events.feed ids observability settings web",
-    "intake": "db domain errors ids observability payments.checkout payments.ledger sessions web",
+    "intake": "db domain errors ids observability payments.checkout payments.ledger prefetched sessions web",
     "payments.outgoing": "db deadline payments.ledger payments.losses payments.stripe",
     "payments": (
         "db deadline domain errors payments.checkout payments.ledger payments.losses payments.outgoing "

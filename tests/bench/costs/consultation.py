@@ -22,6 +22,8 @@ SIGN_SECONDS: Final = 40
 """How often a session's page says that its reader is there (functions/console/static/js/pages/session.js)."""
 MINUTES: Final = 15
 """As long as a consultation is taken to be."""
+CALM_LOOKS: Final = 7
+"""How often each page looks at its session in these minutes, though the feed says what changes."""
 
 _TABLES: Final[LiteralString] = """
 SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from bench.costs.consultation import MINUTES, Consultation
+from bench.costs.consultation import CALM_LOOKS, MINUTES, Consultation
 from support.template.alarms import watches
 from support.template.deployed_template import expanded_template
 
@@ -23,8 +23,6 @@ _LOAD: Final = 0.5
 """How busy a processor of Aurora is, on average, before it grows."""
 _QUEUE_REQUESTS: Final = 3
 """A message is sent, received and deleted."""
-_CALM_LOOKS: Final = 3
-"""How often an open page looks at its session in MINUTES, though the feed says what changes."""
 _FILES_KNOWN: Final = 9
 """Answers of the console's function where both parties have its files (DECISIONS.md#d125)."""
 _MEMORY_GB: Final = 1
@@ -82,8 +80,8 @@ def _standing(alarmed: int, dollars: Prices) -> Costs:
 
 def _of_one(counted: Consultation, dollars: Prices) -> Costs:
     each, time, size = dollars["requests"], dollars["time"], dollars["bytes"]
-    invocations = counted.invoked + counted.signs + PARTIES * _CALM_LOOKS
-    calls = counted.calls + PARTIES * _CALM_LOOKS
+    invocations = counted.invoked + counted.signs + PARTIES * CALM_LOOKS
+    calls = counted.calls + PARTIES * CALM_LOOKS
     seconds = counted.milliseconds / 1000 * invocations / counted.invoked
     actions = sum(counted.invocations.get(name, 0) for name in ("RoomSocketFunction", "SocketFunction"))
     sent = counted.pushes + actions + 2 * counted.signs

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, Request, WebSocket, expect
 
-from bench.costs.consultation import MINUTES, SIGN_SECONDS, Consultation, Stored
+from bench.costs.consultation import CALM_LOOKS, MINUTES, SIGN_SECONDS, Consultation, Stored
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings, described, note, say, signed_in
@@ -141,5 +141,5 @@ def test_a_quarter_of_an_hour_asks_for_little(account: Account, windows: Windows
             page.clock.run_for(SIGN_SECONDS * 1000)
             while answers.count("room") < answered:
                 page.wait_for_timeout(20)
-    assert calls.total() <= 3, calls.most_common()
+    assert calls.total() <= CALM_LOOKS, calls.most_common()
     assert actions == {"room": MINUTES * 60 // SIGN_SECONDS}

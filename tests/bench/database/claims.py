@@ -83,7 +83,7 @@ def rows() -> Iterator[Row]:
     with bench_server(durable=True) as server, tempfile.TemporaryDirectory() as scripts:
         peer = Procrastinate(server)
         totals = {name: CLIENTS * calls * (ROUNDS + 1) + processor.CALLS for name, calls in CALLS.items()}
-        _seed(server, totals["accept"], totals["floor"])
+        seed(server, totals["accept"], totals["floor"])
         for _ in range(CLIENTS):
             peer.worker()
         peer.enqueue_many(totals["procrastinate"])
@@ -127,7 +127,8 @@ def _compared(samples: dict[str, list[float]], refused: str, cause: str) -> Iter
         )
 
 
-def _seed(server: BenchServer, count: int, floor: int) -> None:
+def seed(server: BenchServer, count: int, floor: int) -> None:
+    """Make so many requests to accept, and so many rows of the floor, numbered from 1."""
     with server.superuser.transaction():
         for statement in _SEED:
             server.superuser.execute(statement.format(count=count, floor=floor))

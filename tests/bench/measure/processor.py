@@ -73,19 +73,19 @@ def rows(server: BenchServer, peer: Procrastinate, first: Mapping[str, int]) -> 
         server.superuser.execute(statement)
     superuser, offset = server.database.superuser_url, first["accept"]
     contestants: dict[str, tuple[str, Call, int]] = {
-        "accept": (server.database.app_url, _take, offset),
+        "accept": (server.database.app_url, take, offset),
         "bare UPDATE": (superuser, _update, first["floor"]),
         "the same facts by hand": (superuser, _write_by_hand, offset),
         "procrastinate fetch + finish": (peer.urls.owner_url, _fetch_and_finish(peer.worker()), 0),
     }
-    least = _least(contestants)
+    made_in = least(contestants)
     targets = {"the same facts by hand": Target(1.8), "procrastinate fetch + finish": Target(1.0)}
-    for other, value in least.items():
+    for other, value in made_in.items():
         if other != "accept":
             yield Row(
                 name=f"processor time of the server: accept against {other}",
                 unit="µs",
-                measured=least["accept"],
+                measured=made_in["accept"],
                 reference=value,
                 reference_name=other,
                 target=targets.get(other),
@@ -93,8 +93,12 @@ def rows(server: BenchServer, peer: Procrastinate, first: Mapping[str, int]) -> 
             )
 
 
-def _least(contestants: Mapping[str, tuple[str, Call, int]]) -> dict[str, float]:
-    """Microseconds a call of each, in the round that took its backend least."""
+def least(contestants: Mapping[str, tuple[str, Call, int]]) -> dict[str, float]:
+    """Microseconds a call of each, in the round that took its backend least.
+
+    Args:
+        contestants: by name, where to connect, what to call, and the number before the first one it is called with.
+    """
     rounds: dict[str, list[float]] = {name: [] for name in contestants}
     with ExitStack() as stack:
         connections = {
@@ -118,7 +122,8 @@ def _update(connection: Connection, number: int) -> None:
     )
 
 
-def _take(connection: Connection, number: int) -> None:
+def take(connection: Connection, number: int) -> None:
+    """Accept the request that claims.py seeded under this number."""
     connection.execute(accept._ACCEPT, _named(number))  # noqa: SLF001 (what is measured)
 
 

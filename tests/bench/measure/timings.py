@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from bench.cold import coldstart
-from bench.database import acceptcost, claims, held_snapshot, race
+from bench.database import accept_parts, acceptcost, claims, held_snapshot, race
 from bench.events import eventcost, feed, relaying, rooms
 from bench.measure.judge import Row
 
 PARTS: Final[Mapping[str, Callable[[], Iterator[Row]]]] = {
     "accepts a second": claims.rows,
+    "an accept taken apart": accept_parts.rows,
     "the race for one assignment": race.rows,
     "cold starts": coldstart.rows,
     "an accept's events": acceptcost.rows,

@@ -217,6 +217,7 @@ FUNCTIONS: Final = {
     "tell_refund_failed": "has a customer told that a refund failed; consumers look up what it is about",
     "tell_typing": "a party is typing",
     "track_presence": _BY_TRIGGER,
+    "unpublished_events": _CHECK,
     "who_was_absent": _CHECK,
     "words_of": _CHECK,
 }

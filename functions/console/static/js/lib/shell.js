@@ -76,6 +76,7 @@ export function start(group, tabs) {
   });
   feed.addEventListener("message", ({ detail }) => pushed(detail.type));
   feed.addEventListener("resync", () => refresh());
+  addEventListener("online", () => shown === "" && refresh()); // what could not be shown is tried again by itself
   feed.addEventListener("state", ({ detail }) => document.body.toggleAttribute("data-offline", detail === "lost"));
   const looked = new Promise((resolve) => {
     for (const name of ["ready", "loaderror"]) banner?.addEventListener(`autodoctor:${name}`, () => resolve(), { once: true });

@@ -98,7 +98,7 @@ def test_an_answer_that_was_overtaken_is_not_shown(account: Account, windows: Wi
 
     mechanic.route(SESSION, hold_the_first)
     with mechanic.expect_request(SESSION):
-        customer.reload()  # it leaves, and comes back
+        mechanic.evaluate("dispatchEvent(new Event('online'))")  # it looks again
     ended_by(customer)
     at_stage(mechanic, "over")
     with mechanic.expect_response(SESSION):

@@ -10,9 +10,7 @@ from localcloud.identity.roster import WORKSHOP_NAME
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings, described, say, signed_in
-from support.browser.meeting import asked
 from support.browser.window import Camera, Windows
-from support.room.member import Member
 from support.wait import wait_until
 
 CONCERN = "It grinds when I brake."
@@ -70,25 +68,6 @@ def test_a_field_keeps_its_error_when_a_push_rebuilds_the_page(account: Account,
     expect(workshop).not_to_have_attribute("aria-invalid", "true")
     ended_by(mechanic)
     at_stage(mechanic, "over")
-
-
-def test_a_quote_comes_to_a_page_that_its_feed_says_nothing_of(account: Account, windows: Windows) -> None:
-    page = windows.open()
-    page.clock.install()
-    session = asked(account, page)
-    mechanic = account.mechanic()
-    assignment = account.world.one("SELECT current_assignment_id FROM sessions WHERE id = %s", session)
-    mechanic.post(f"/api/mechanic/assignments/{assignment}/accept")
-    with Member(mechanic, f"/api/sessions/{session}"):
-        at_stage(page, "live")
-        workshop = account.world.one("SELECT id FROM workshops WHERE name = %s", WORKSHOP_NAME)
-        mechanic.post(f"/api/sessions/{session}/escalate", {"workshopId": str(workshop)}, 201)
-        for _ in range(4):
-            page.clock.run_for(30_000)
-            page.wait_for_timeout(500)  # what it asked for is answered, or the connection would count as lost
-        expect(page.get_by_role("heading", name=f"Quote of {WORKSHOP_NAME}")).to_be_attached()
-        with page.expect_response(re.compile("/quotes$")):
-            page.clock.run_for(31_000)
 
 
 def amount_given(foreman: Page, camera: Camera) -> None:

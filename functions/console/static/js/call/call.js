@@ -83,6 +83,11 @@ export class Call {
     this.#draw();
   }
 
+  /** Whether there is a call, or was one, as far as this page knows. */
+  get hasBegun() {
+    return this.#pressed || this.#begunAt !== null || (this.#session?.evidence?.intervals ?? []).some(({ source }) => source === "medium");
+  }
+
   get #name() {
     return this.#session?.counterpartName ?? "the other";
   }

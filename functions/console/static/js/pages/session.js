@@ -22,7 +22,7 @@ import { fit } from "../lib/viewport.js";
 
 const SESSION = location.pathname.match(/([0-9a-f-]{36})$/)?.[1];
 const REFRESH_SECONDS = 30; // while the feed cannot connect, and after the end, when notes and settlement are to come
-const CALM_SECONDS = 120; // while the feed is open, which says what changes, but for a quote
+const CALM_SECONDS = 120; // while the feed is open, which says what changes, but for quotes and calls
 const SIGN_SECONDS = 40; // who is silent for 90 s is not there any more
 const TOGETHER_MS = 100; // pushes of one moment lead to one fetch
 const SETTLED_MS = 10 * 60_000; // after the end: by then it is settled, and can be contested
@@ -151,9 +151,9 @@ function isSettled() {
 
 const isOpen = ({ status }) => ["requested", "given"].includes(status);
 
-/** Whether the feed would have said what has changed since the last look. */
+/** Whether the feed would have said what has changed since the last look; it says nothing of quotes, and not who is in a call. */
 function isFresh() {
-  return feed.isOpen && shown && !shown.endedAt && !quotes.some(isOpen) && Date.now() - fetchedAt < CALM_SECONDS * 1000;
+  return feed.isOpen && shown && !shown.endedAt && !calling.hasBegun && !quotes.some(isOpen) && Date.now() - fetchedAt < CALM_SECONDS * 1000;
 }
 
 function passing() {

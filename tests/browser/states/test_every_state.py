@@ -82,8 +82,10 @@ def session(account: Account, made: Made) -> Iterator[UUID]:
 
 
 def opened(account: Account, windows: Windows, role: Role, session: UUID, stage: str) -> Page:
-    page = signed_in(account, windows.open(phone=role == "customer"), NAMES[role])
+    """The session's page, which asks first who is there: from their own page some would be led here by themselves."""
+    page = windows.open(phone=role == "customer")
     page.goto(f"{account.cloud.api_url}/console/chat/{session}")
+    page.get_by_role("link", name=NAMES[role]).click()
     at_stage(page, stage)
     return page
 

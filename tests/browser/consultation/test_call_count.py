@@ -22,7 +22,7 @@ MOST_CALLS = 20
 MOST_INVOCATIONS = 43
 SPLIT = 2
 """Queues may bring in two batches what they mostly bring in one."""
-QUIET_SECONDS = 2.0
+QUIET_SECONDS = 3.0
 
 NO_POLLING = """
   const later = window.setTimeout;
@@ -107,7 +107,8 @@ def test_a_consultation_costs_no_more_than_the_readme_says(consultation: Consult
     stated = Consultation.stated()
     assert consultation.calls <= stated.calls <= MOST_CALLS, consultation
     assert consultation.invoked <= stated.invoked + SPLIT <= MOST_INVOCATIONS + SPLIT, consultation
-    assert (consultation.events, consultation.mails) == (stated.events, stated.mails)
+    assert consultation.events <= stated.events, consultation
+    assert consultation.mails <= stated.mails, consultation
     assert consultation.queue_messages <= stated.queue_messages, consultation
     assert consultation.files <= stated.files, consultation
     assert consultation.rows <= stated.rows, consultation

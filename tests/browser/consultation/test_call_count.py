@@ -14,7 +14,7 @@ from bench.costs.consultation import CALM_LOOKS, MINUTES, SIGN_SECONDS, Consulta
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings, described, note, say, signed_in
-from support.browser.meeting import asked
+from support.browser.meeting import asked, taken
 from support.browser.window import Windows
 from support.room.member import Member
 
@@ -117,7 +117,6 @@ def test_a_consultation_costs_no_more_than_the_readme_says(consultation: Consult
 
 def test_a_quarter_of_an_hour_asks_for_little(account: Account, windows: Windows) -> None:
     """While the feed is open it says what changes; a sign of life is one action, answered by the room itself."""
-    mechanic = account.mechanic()
     page = windows.open()
     page.clock.install()
     actions: Counter[str] = Counter()
@@ -129,8 +128,7 @@ def test_a_quarter_of_an_hour_asks_for_little(account: Account, windows: Windows
 
     page.on("websocket", watched)
     session = asked(account, page)
-    row = account.world.one("SELECT current_assignment_id FROM sessions WHERE id = %s", session)
-    mechanic.post(f"/api/mechanic/assignments/{row}/accept")
+    mechanic = taken(account, session)
     with Member(mechanic, f"/api/sessions/{session}"):
         at_stage(page, "live")
         rest(account)

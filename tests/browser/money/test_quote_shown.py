@@ -9,7 +9,7 @@ from localcloud.identity.roster import WORKSHOP_NAME
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings
-from support.browser.meeting import asked
+from support.browser.meeting import asked, taken
 from support.browser.window import Windows
 from support.room.member import Member
 
@@ -23,9 +23,7 @@ def test_a_quote_comes_to_a_page_that_its_feed_says_nothing_of(account: Account,
     page = windows.open()
     page.clock.install()
     session = asked(account, page)
-    mechanic = account.mechanic()
-    assignment = account.world.one("SELECT current_assignment_id FROM sessions WHERE id = %s", session)
-    mechanic.post(f"/api/mechanic/assignments/{assignment}/accept")
+    mechanic = taken(account, session)
     with Member(mechanic, f"/api/sessions/{session}"):
         at_stage(page, "live")
         workshop = account.world.one("SELECT id FROM workshops WHERE name = %s", WORKSHOP_NAME)

@@ -5,14 +5,14 @@ import re
 import pytest
 from playwright.sync_api import WebSocketRoute, expect
 
+from bench.costs.consultation import SIGN_SECONDS
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings, say
-from support.browser.meeting import asked
+from support.browser.meeting import asked, taken
 from support.browser.window import Windows
 from support.room.member import Member
 
-SIGN_MS = 40_000
 SILENT_MS = 40_000
 
 
@@ -35,14 +35,12 @@ def test_a_connection_that_swallows_everything_is_replaced(account: Account, win
 
     page.route_web_socket(re.compile(r"/_ws/"), through)
     session = asked(account, page)
-    mechanic = account.mechanic()
-    row = account.world.one("SELECT current_assignment_id FROM sessions WHERE id = %s", session)
-    mechanic.post(f"/api/mechanic/assignments/{row}/accept")
+    mechanic = taken(account, session)
     with Member(mechanic, f"/api/sessions/{session}") as helper:
         at_stage(page, "live")
         dead.append(opened[-1])
         helper.say("Can you hear me?")
-        page.clock.run_for(SIGN_MS)  # the page says that it is there, and gets no answer
+        page.clock.run_for(SIGN_SECONDS * 1000)  # the page says that it is there, and gets no answer
         expect(page.get_by_text("Can you hear me?", exact=True)).to_have_count(0)
         page.clock.run_for(SILENT_MS)
         expect(page.get_by_text("Can you hear me?", exact=True)).to_be_visible()

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from playwright.sync_api import Locator, Page
 
-from support.account import Account
+from support.account import Account, Caller
 from support.browser.console import at_stage, signed_in
 from support.browser.window import Windows
 
@@ -47,6 +47,14 @@ def accepted(mechanic: Page, concern: str = "It squeals when I brake.") -> None:
     """Have the mechanic take it from the queue, which leads to the session's page."""
     mechanic.locator("article", has_text=concern).get_by_role("button", name="Accept").click()
     mechanic.wait_for_url(re.compile("/console/(chat|video)/"))
+
+
+def taken(account: Account, session_id: UUID) -> Caller:
+    """Have a mechanic take a session by the API, without a page; gives the mechanic."""
+    mechanic = account.mechanic()
+    assignment = account.world.one("SELECT current_assignment_id FROM sessions WHERE id = %s", session_id)
+    mechanic.post(f"/api/mechanic/assignments/{assignment}/accept")
+    return mechanic
 
 
 def met(account: Account, windows: Windows, *, phone: bool = False, others: Windows | None = None) -> Meeting:

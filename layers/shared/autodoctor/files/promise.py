@@ -61,9 +61,8 @@ _PARTY: Final[LiteralString] = """
 SELECT CASE WHEN m.id IS NULL THEN 'customer' ELSE 'mechanic' END AS role, m.id AS mechanic_id, s.id AS session_id
   FROM sessions s
   JOIN customers c ON c.id = s.customer_id
-  LEFT JOIN mechanics m ON m.id = s.mechanic_id AND m.user_id = %(user_id)s AND m.status = 'active'
- WHERE s.id = %(session_id)s AND s.status IN ('pending', 'waiting', 'live')
-   AND (c.user_id = %(user_id)s OR m.id IS NOT NULL)
+  LEFT JOIN mechanics m ON m.id = s.mechanic_id AND m.user_id = %(user_id)s
+ WHERE s.id = %(session_id)s AND s.status IN ('pending', 'waiting', 'live') AND may_come(s, %(user_id)s)
 """
 
 _BEFORE: Final[LiteralString] = """
@@ -83,11 +82,9 @@ RETURNING id
 _PROMISED: Final[LiteralString] = "SELECT FROM attachments WHERE id = %(id)s"
 
 _SESSION: Final[LiteralString] = """
-SELECT s.status, m.user_id IS NOT DISTINCT FROM %(user_id)s AND m.status <> 'active' AS suspended
+SELECT s.status, NOT may_come(s, %(user_id)s) AS suspended
   FROM sessions s
-  JOIN customers c ON c.id = s.customer_id
-  LEFT JOIN mechanics m ON m.id = s.mechanic_id
- WHERE s.id = %(session_id)s AND (c.user_id = %(user_id)s OR m.user_id = %(user_id)s)
+ WHERE s.id = %(session_id)s AND role_of(s, %(user_id)s) IS NOT NULL
 """
 
 
@@ -119,7 +116,7 @@ def promise_for_session(
         SessionNotFound: not a party of such a session.
         SessionNotOpen: scheduled, and not due yet.
         SessionEnded: it is over.
-        MechanicNotActive: its mechanic, who is suspended.
+        MechanicNotActive: its mechanic, who is suspended, and it is not live.
         SessionBusy: its state changed meanwhile.
     """
     parameters = {**_parameters(user_id, file), "session_id": session_id}

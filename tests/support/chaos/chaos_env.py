@@ -11,6 +11,7 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 import psycopg
+from psycopg.errors import DeadlockDetected
 from psycopg.rows import dict_row
 
 from autodoctor.db import Row
@@ -151,9 +152,12 @@ class ChaosEnv:
 
     def by_hand(self, statement: LiteralString, *values: object) -> list[Row]:
         """A statement of a superuser's, whom no trigger stops."""
-        with self._lock:
+
+        def executed() -> list[Row]:
             cursor = self.hand.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
+
+        return self._in_the_end(executed)
 
     def let_time_pass(self) -> None:
         """Let back-offs, graces and the leases of the dead be over."""
@@ -181,9 +185,22 @@ class ChaosEnv:
 
     def let_talk_last(self, session_id: UUID, seconds: int) -> None:
         """Make everything that is recorded of a session so much older, and nothing else."""
-        with self._lock, self.hand.transaction():
-            self.hand.execute(_OF_SESSION, (str(session_id), str(seconds)))
-            self.hand.execute(_LASTED)
+
+        def lasted() -> None:
+            with self.hand.transaction():
+                self.hand.execute(_OF_SESSION, (str(session_id), str(seconds)))
+                self.hand.execute(_LASTED)
+
+        self._in_the_end(lasted)
+
+    def _in_the_end[Result](self, work: Callable[[], Result]) -> Result:
+        """Do it again where it and a function wait for each other, and the database has this one give way."""
+        with self._lock:
+            while True:
+                try:
+                    return work()
+                except DeadlockDetected:
+                    continue
 
     def new_mechanic(self, die_before: int | None = None) -> Mechanic:
         """A mechanic who began onboarding, and did not finish it; the first call's process may die."""

@@ -758,7 +758,7 @@ CREATE TABLE public.session_assignments (
     CONSTRAINT session_assignments_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT session_assignments_end_is_stamped CHECK (((status = ANY (ARRAY['declined'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT session_assignments_offer_is_complete CHECK (((status <> ALL (ARRAY['offered'::text, 'declined'::text])) OR ((mechanic_id IS NOT NULL) AND (offer_expires_at IS NOT NULL)))),
-    CONSTRAINT session_assignments_precedence_check CHECK (((precedence >= 0) AND (precedence <= 2))),
+    CONSTRAINT session_assignments_precedence_check CHECK (((precedence >= '-1'::integer) AND (precedence <= 2))),
     CONSTRAINT session_assignments_queued_has_a_time CHECK (((status <> ALL (ARRAY['queued'::text, 'offered'::text, 'accepted'::text, 'declined'::text, 'completed'::text])) OR (queued_at IS NOT NULL))),
     CONSTRAINT session_assignments_queued_is_unassigned CHECK (((status <> ALL (ARRAY['pending_waiver'::text, 'queued'::text])) OR ((mechanic_id IS NULL) AND (offer_expires_at IS NULL)))),
     CONSTRAINT session_assignments_status_known CHECK ((status = ANY (ARRAY['pending_waiver'::text, 'queued'::text, 'offered'::text, 'accepted'::text, 'declined'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])))
@@ -771,7 +771,7 @@ COMMENT ON COLUMN public.session_assignments.attempt IS '1 for the first, one mo
 
 COMMENT ON COLUMN public.session_assignments.urgent IS 'Whether the customer calls it urgent.';
 
-COMMENT ON COLUMN public.session_assignments.precedence IS 'The queue lists lower ones first, see queue_precedence(); set when the assignment is made, by trigger.';
+COMMENT ON COLUMN public.session_assignments.precedence IS 'The queue lists lower ones first, see queue_precedence(), and before them -1: a mechanic left the customer waiting; set when the assignment is made, by trigger.';
 
 COMMENT ON COLUMN public.session_assignments.available_at IS 'Not shown before this instant (a scheduled session''s lead time).';
 
@@ -3327,7 +3327,7 @@ CREATE FUNCTION public.mechanic_health(since timestamp with time zone, until tim
      WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'withdrawn' OR x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
     UNION ALL
     -- the sweep takes a session from a mechanic who does not come, so most of their no-shows do not end a session
-    SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%' AND e.actor <> 'system:mechanic-suspended', e.actor NOT LIKE 'system:%'
+    SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%', e.actor NOT LIKE ALL ('{system:%,operator:mechanic-suspended}')
       FROM session_participants p
            CROSS JOIN LATERAL (SELECT v.actor FROM session_events v
                                 WHERE v.session_id = p.session_id AND v.from_status = 'waiting' AND v.to_status = 'pending'
@@ -3392,12 +3392,12 @@ BEGIN
        FOR NO KEY UPDATE OF s -- sessions first, as everywhere
   LOOP
     IF held.status = 'accepted' THEN
-      UPDATE sessions SET status = 'pending', actor = 'system:mechanic-suspended'
+      UPDATE sessions SET status = 'pending', actor = 'operator:mechanic-suspended'
        WHERE id = held.session_id AND status = 'waiting' AND mechanic_id = NEW.id;
     ELSIF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
       UPDATE session_assignments
          SET status = 'expired',
-             actor = CASE NEW.status WHEN 'suspended' THEN 'system:mechanic-suspended' ELSE 'system:mechanic-left' END
+             actor = CASE NEW.status WHEN 'suspended' THEN 'operator:mechanic-suspended' ELSE 'system:mechanic-left' END
        WHERE id = held.id AND status = 'offered';
     ELSIF held.status = 'queued'
        AND reachable_workshop(held.workshop_id, held.declined_by, held.session_id) IS NULL THEN
@@ -3687,6 +3687,7 @@ CREATE FUNCTION public.note_words(what text) RETURNS text
     WHEN 'replaced'          THEN 'The customer asked for another mechanic. The request is at the head of the queue.'
     WHEN 'reply_late'        THEN 'The mechanic has not written yet. The customer may wait, or ask for another mechanic.'
     WHEN 'mechanic_absent'   THEN 'The mechanic did not come. The request is in the queue again, at its old place.'
+    WHEN 'taken_back'        THEN 'The mechanic cannot take the request any more. It is in the queue again, at its old place.'
     WHEN 'customer_joined'   THEN 'The customer is here.'
     WHEN 'mechanic_joined'   THEN 'The mechanic is here.'
     WHEN 'customer_left'     THEN 'The customer has left.'
@@ -3712,6 +3713,22 @@ CREATE FUNCTION public.note_words(what text) RETURNS text
 $$;
 
 COMMENT ON FUNCTION public.note_words(what text) IS 'The words of a system message by its code; null for a code that there is not.';
+
+CREATE FUNCTION public.notes_about_the_same(what text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE
+    WHEN what IN ('customer_joined', 'customer_left', 'customer_lost')
+      THEN '{customer_joined,customer_left,customer_lost}'::text[]
+    WHEN what IN ('mechanic_joined', 'mechanic_left', 'mechanic_lost') -- each accept brings another one
+      THEN '{accepted,mechanic_joined,mechanic_left,mechanic_lost}'::text[]
+    WHEN what IN ('call_began', 'call_ended') THEN '{call_began,call_ended}'::text[]
+    WHEN what LIKE 'extension%'
+      THEN '{extension_asked,extension_agreed,extension_declined,extension_lapsed,extension_began}'::text[]
+  END
+$$;
+
+COMMENT ON FUNCTION public.notes_about_the_same(what text) IS 'Of a note that says how something stands (who is there, a call, more minutes): all the notes that say so. Null for what happens, which is said each time.';
 
 CREATE FUNCTION public.notes_confirmed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3807,8 +3824,8 @@ BEGIN
   VALUES
     (next_id, NEW.session_id, NEW.attempt + 1,
      CASE WHEN NEW.queued_at IS NULL THEN 'pending_waiver' ELSE 'queued' END,
-     NEW.workshop_id, NEW.urgent, NEW.precedence, NEW.available_at, NEW.queued_at, refused, cause.actor,
-     cause.actor_id);
+     NEW.workshop_id, NEW.urgent, CASE WHEN OLD.status = 'accepted' AND cause.actor = 'customer' THEN -1 ELSE NEW.precedence END,
+     NEW.available_at, NEW.queued_at, refused, cause.actor, cause.actor_id);
   UPDATE sessions SET current_assignment_id = next_id WHERE id = NEW.session_id AND current_assignment_id = NEW.id;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'assignment % is not the current one of its session', NEW.id USING ERRCODE = 'AD005';
@@ -3817,7 +3834,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.open_next_assignment() IS 'Queues a session for the others after a decline or a lapsed offer, with the old queued_at.';
+COMMENT ON FUNCTION public.open_next_assignment() IS 'Queues a session for the others with the old queued_at, after a decline, a lapsed offer or a release; at the head of the queue where the customer asked for another mechanic.';
 
 CREATE FUNCTION public.open_presence(of_session uuid, of_role text, of_mechanic uuid, by_source text, by_witness text, at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -5385,7 +5402,8 @@ BEGIN
       WHEN 'waiting' THEN 'accepted'
       WHEN 'live'    THEN 'started'
       WHEN 'expired' THEN 'expired'
-      WHEN 'pending' THEN CASE by_whom WHEN 'mechanic' THEN 'released' WHEN 'customer' THEN 'replaced' ELSE 'mechanic_absent' END
+      WHEN 'pending' THEN CASE by_whom WHEN 'mechanic' THEN 'released' WHEN 'customer' THEN 'replaced' WHEN 'system' THEN 'mechanic_absent'
+                                   ELSE 'taken_back' END
       ELSE 'ended_by_' || CASE WHEN by_whom IN ('customer', 'mechanic', 'system') THEN by_whom ELSE 'admin' END END);
   END IF;
   RETURN NULL;
@@ -6375,16 +6393,21 @@ CREATE FUNCTION public.write_note(of_session uuid, what text) RETURNS integer
     AS $$
 DECLARE
   words text := note_words(what);
+  about text[] := notes_about_the_same(what);
+  of_late text[];
   number integer;
 BEGIN
   IF words IS NULL THEN
     RAISE EXCEPTION 'a room has no note %', what USING ERRCODE = 'invalid_parameter_value';
   END IF;
   PERFORM FROM rooms WHERE session_id = of_session FOR NO KEY UPDATE;
-  IF EXISTS (SELECT FROM session_messages m
-              WHERE m.session_id = of_session AND m.role = 'system' AND m.note = what
-                AND m.at > clock_timestamp() - interval '60 seconds') THEN
-    RETURN NULL;
+  IF about IS NOT NULL THEN
+    SELECT array_agg(m.note ORDER BY m.seq DESC) INTO of_late FROM session_messages m
+     WHERE m.session_id = of_session AND m.role = 'system' AND m.note = ANY (about)
+       AND m.at > clock_timestamp() - interval '60 seconds';
+    IF of_late[1] = what OR cardinality(of_late) >= 10 THEN -- a connection that comes and goes fills no room
+      RETURN NULL;
+    END IF;
   END IF;
   UPDATE rooms SET latest = latest + 1 WHERE session_id = of_session RETURNING latest INTO STRICT number;
   INSERT INTO session_messages (session_id, seq, role, kind, note, text)
@@ -6393,7 +6416,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.write_note(of_session uuid, what text) IS 'Writes a system message into a room, by its code (note_words()), for callers whose session has an event of its own, or who tell the room themselves; returns its number, or null where the room had the same note within the last 60 seconds. Locks the room, so a caller that locks the session too does that first.';
+COMMENT ON FUNCTION public.write_note(of_session uuid, what text) IS 'Writes a system message into a room, by its code (note_words()), for callers whose session has an event of its own, or who tell the room themselves; returns its number. How something stands is said only where the last 60 seconds have not said so, and ten times a minute at most: else null. Locks the room, so a caller that locks the session too does that first.';
 
 CREATE FUNCTION public.wrongly_marked_between(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(session_id uuid, decided_at timestamp with time zone, status text, end_reason text, expected text)
     LANGUAGE sql STABLE

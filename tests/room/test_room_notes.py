@@ -24,14 +24,20 @@ def test_a_note_is_a_message_with_the_next_number(world: World) -> None:
     assert world.one("SELECT latest FROM rooms WHERE session_id = %s", session) == 2
 
 
-def test_the_same_note_within_a_minute_is_not_written_again(world: World) -> None:
+def test_who_is_there_is_said_when_it_changes(world: World) -> None:
     session = world.queued().session_id
     world.one(NOTE, session, "customer_joined")
     assert world.one(NOTE, session, "customer_joined") is None
     assert world.one(NOTE, session, "customer_left") == 2
-    world.let_time_pass(61)
     assert world.one(NOTE, session, "customer_joined") == 3
-    assert world.one("SELECT latest FROM rooms WHERE session_id = %s", session) == 3
+    world.let_time_pass(61)
+    assert world.one(NOTE, session, "customer_joined") == 4
+    assert world.one("SELECT latest FROM rooms WHERE session_id = %s", session) == 4
+
+
+def test_what_happens_is_said_each_time(world: World) -> None:
+    session = world.queued().session_id
+    assert [world.one(NOTE, session, what) for what in ("accepted", "released") * 2] == [1, 2, 3, 4]
 
 
 def test_a_note_that_there_is_not_is_refused(world: World) -> None:

@@ -45,7 +45,7 @@ def test_a_mechanic_who_gives_it_back(world: World, customer: UUID) -> None:
     join(world.app, mechanic.user_id, session)
     release(world.app, mechanic.user_id, session)
     world.accept_current(world.mechanic(), session)
-    assert notes(world, session) == ["accepted", "mechanic_joined", "released"]  # again within a minute: not said
+    assert notes(world, session) == ["accepted", "mechanic_joined", "released", "accepted"]
     world.end(customer, session)
     assert notes(world, session)[-1] == "ended_by_customer"
 
@@ -73,9 +73,37 @@ def test_what_nobody_did(world: World, customer: UUID) -> None:
     assert notes(world, another) == ["ended_by_admin"]
 
 
-def test_a_party_that_comes_and_goes_writes_no_more_than_a_note_a_minute(world: World, customer: UUID) -> None:
+def test_the_next_mechanic_comes_and_gives_it_back_within_the_minute(world: World, customer: UUID) -> None:
+    first, second = world.mechanic(), world.mechanic()
+    session = world.waiting(first, customer).session_id
+    join(world.app, first.user_id, session)
+    release(world.app, first.user_id, session)
+    world.accept_current(second, session)
+    join(world.app, second.user_id, session)
+    release(world.app, second.user_id, session)
+    assert notes(world, session) == ["accepted", "mechanic_joined", "released"] * 2
+
+
+def test_a_room_ends_with_what_is_true(world: World, customer: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = world.waiting(world.mechanic(), customer).session_id
+    for _ in range(2):
+        connection_id = connected(world, monkeypatch, customer)
+        join(world.app, customer, session, connection_id)
+        connections.drop(world.app, [connection_id])
+    join(world.app, customer, session, connected(world, monkeypatch, customer))
+    assert notes(world, session) == ["accepted", *["customer_joined", "customer_lost"] * 2, "customer_joined"]
+
+
+def test_a_suspended_mechanic_is_not_said_to_have_stayed_away(world: World, customer: UUID) -> None:
+    mechanic = world.mechanic()
+    session = world.waiting(mechanic, customer).session_id
+    world.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [mechanic.id])
+    assert notes(world, session) == ["accepted", "taken_back"]
+
+
+def test_a_party_that_comes_and_goes_fills_no_room(world: World, customer: UUID) -> None:
     session = world.waiting(world.mechanic(), customer).session_id
     for _ in range(20):
         join(world.app, customer, session)
         leave(world.app, customer, session)
-    assert notes(world, session) == ["accepted", "customer_joined", "customer_left"]
+    assert notes(world, session) == ["accepted", *["customer_joined", "customer_left"] * 5]

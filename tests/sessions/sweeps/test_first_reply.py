@@ -53,17 +53,18 @@ def tell(world: World) -> int:
 # --- another mechanic -----------------------------------------------------------------------------
 
 
-def test_another_mechanic_sees_the_request_at_its_old_place_and_the_silent_one_does_not(
+def test_another_mechanic_sees_the_request_first_and_the_silent_one_does_not(
     world: World, mechanic: Mechanic, customer: UUID
 ) -> None:
     other = world.mechanic()
+    earlier, urgent = world.queued().session_id, world.urgent().session_id
     session_id = left_waiting(world, mechanic, customer)
-    queued_at = world.one("SELECT queued_at FROM session_assignments")
+    queued_at = world.one("SELECT queued_at FROM session_assignments WHERE session_id = %s", session_id)
     later = world.queued().session_id
     replaced = replace_mechanic(world.app, customer, session_id)
     assert (replaced.session_id, replaced.session_status) == (session_id, "pending")
-    assert sees(world, other) == [session_id, later]
-    assert sees(world, mechanic) == [later]
+    assert sees(world, other) == [session_id, urgent, earlier, later]
+    assert sees(world, mechanic) == [urgent, earlier, later]
     assert world.one("SELECT queued_at FROM session_assignments WHERE attempt = 2") == queued_at
     assert assignments(world, session_id) == ["expired", "queued"]
     with pytest.raises(AssignmentNotFound):

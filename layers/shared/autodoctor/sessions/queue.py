@@ -47,8 +47,8 @@ SELECT page.*, wanted.session_type, wanted.plan, wanted.customer_name, wanted.ve
  ORDER BY page.precedence, page.queued_at, page.assignment_id
 """
 # Where a page ends: precedence, queued at, id.
-_PLACE: Final = TypeAdapter[tuple[int, datetime, UUID]](tuple[Annotated[int, Field(ge=0, le=2)], AwareDatetime, UUID])
-_START: Final = (0, datetime.fromisoformat("0001-01-01T00:00:00Z"), FIRST)
+_PLACE: Final = TypeAdapter[tuple[int, datetime, UUID]](tuple[Annotated[int, Field(ge=-1, le=2)], AwareDatetime, UUID])
+_START: Final = (-1, datetime.fromisoformat("0001-01-01T00:00:00Z"), FIRST)
 
 
 class QueuedAssignment(ResponseModel):

@@ -195,6 +195,7 @@ const TO_CUSTOMER = {
   replaced: "You asked for another mechanic. Your request is at the head of the queue.",
   reply_late: "The mechanic has not written yet. You may wait, or ask for another mechanic.",
   mechanic_absent: "The mechanic did not come. Your request is in the queue again, at its old place.",
+  taken_back: "The mechanic cannot take your request any more. It is in the queue again, at its old place.",
   extension_asked: "You asked for more minutes. The mechanic may agree or decline.",
   ended_by_customer: "You ended the consultation.",
   expired: "Your request has expired: no mechanic could take it in time.",

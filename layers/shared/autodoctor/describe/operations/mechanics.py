@@ -10,9 +10,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "getQueue",
         "List the queue",
         "Mechanics",
-        "By precedence (urgent and paid for, urgent of known customers, all others), then the oldest. "
-        "General requests are shown to every mechanic, a workshop's own to its "
-        "mechanics, an offer to the mechanic that it is made to.",
+        "By precedence (whom a mechanic left waiting, urgent and paid for, urgent of known customers, all others), "
+        "then the oldest. General requests are shown to every mechanic, a workshop's own to its mechanics, an offer to "
+        "the mechanic that it is made to.",
     ),
     "POST /api/mechanic/assignments/{assignmentId}/accept": Operation(
         "acceptAssignment",

@@ -183,7 +183,7 @@ LANGUAGE sql STABLE AS $$
      WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'withdrawn' OR x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
     UNION ALL
     -- the sweep takes a session from a mechanic who does not come, so most of their no-shows do not end a session
-    SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%' AND e.actor <> 'system:mechanic-suspended', e.actor NOT LIKE 'system:%'
+    SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%', e.actor NOT LIKE ALL ('{system:%,operator:mechanic-suspended}')
       FROM session_participants p
            CROSS JOIN LATERAL (SELECT v.actor FROM session_events v
                                 WHERE v.session_id = p.session_id AND v.from_status = 'waiting' AND v.to_status = 'pending'

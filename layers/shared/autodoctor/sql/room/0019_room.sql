@@ -118,6 +118,7 @@ CREATE FUNCTION note_words(what text) RETURNS text LANGUAGE sql IMMUTABLE PARALL
     WHEN 'replaced'          THEN 'The customer asked for another mechanic. The request is at the head of the queue.'
     WHEN 'reply_late'        THEN 'The mechanic has not written yet. The customer may wait, or ask for another mechanic.'
     WHEN 'mechanic_absent'   THEN 'The mechanic did not come. The request is in the queue again, at its old place.'
+    WHEN 'taken_back'        THEN 'The mechanic cannot take the request any more. It is in the queue again, at its old place.'
     WHEN 'customer_joined'   THEN 'The customer is here.'
     WHEN 'mechanic_joined'   THEN 'The mechanic is here.'
     WHEN 'customer_left'     THEN 'The customer has left.'
@@ -143,20 +144,40 @@ CREATE FUNCTION note_words(what text) RETURNS text LANGUAGE sql IMMUTABLE PARALL
 $$;
 COMMENT ON FUNCTION note_words(text) IS 'The words of a system message by its code; null for a code that there is not.';
 
+-- Who reads the last one of these takes it for true, so a room must not end with one that is true no more.
+CREATE FUNCTION notes_about_the_same(what text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE
+    WHEN what IN ('customer_joined', 'customer_left', 'customer_lost')
+      THEN '{customer_joined,customer_left,customer_lost}'::text[]
+    WHEN what IN ('mechanic_joined', 'mechanic_left', 'mechanic_lost') -- each accept brings another one
+      THEN '{accepted,mechanic_joined,mechanic_left,mechanic_lost}'::text[]
+    WHEN what IN ('call_began', 'call_ended') THEN '{call_began,call_ended}'::text[]
+    WHEN what LIKE 'extension%'
+      THEN '{extension_asked,extension_agreed,extension_declined,extension_lapsed,extension_began}'::text[]
+  END
+$$;
+COMMENT ON FUNCTION notes_about_the_same(text) IS
+  'Of a note that says how something stands (who is there, a call, more minutes): all the notes that say so. Null for what happens, which is said each time.';
+
 CREATE FUNCTION write_note(of_session uuid, what text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   words text := note_words(what);
+  about text[] := notes_about_the_same(what);
+  of_late text[];
   number integer;
 BEGIN
   IF words IS NULL THEN
     RAISE EXCEPTION 'a room has no note %', what USING ERRCODE = 'invalid_parameter_value';
   END IF;
   PERFORM FROM rooms WHERE session_id = of_session FOR NO KEY UPDATE;
-  IF EXISTS (SELECT FROM session_messages m
-              WHERE m.session_id = of_session AND m.role = 'system' AND m.note = what
-                AND m.at > clock_timestamp() - interval '60 seconds') THEN
-    RETURN NULL;
+  IF about IS NOT NULL THEN
+    SELECT array_agg(m.note ORDER BY m.seq DESC) INTO of_late FROM session_messages m
+     WHERE m.session_id = of_session AND m.role = 'system' AND m.note = ANY (about)
+       AND m.at > clock_timestamp() - interval '60 seconds';
+    IF of_late[1] = what OR cardinality(of_late) >= 10 THEN -- a connection that comes and goes fills no room
+      RETURN NULL;
+    END IF;
   END IF;
   UPDATE rooms SET latest = latest + 1 WHERE session_id = of_session RETURNING latest INTO STRICT number;
   INSERT INTO session_messages (session_id, seq, role, kind, note, text)
@@ -165,7 +186,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION write_note(uuid, text) IS
-  'Writes a system message into a room, by its code (note_words()), for callers whose session has an event of its own, or who tell the room themselves; returns its number, or null where the room had the same note within the last 60 seconds. Locks the room, so a caller that locks the session too does that first.';
+  'Writes a system message into a room, by its code (note_words()), for callers whose session has an event of its own, or who tell the room themselves; returns its number. How something stands is said only where the last 60 seconds have not said so, and ten times a minute at most: else null. Locks the room, so a caller that locks the session too does that first.';
 REVOKE EXECUTE ON FUNCTION write_note(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION room_note(of_session uuid, what text) RETURNS integer
@@ -205,7 +226,8 @@ BEGIN
       WHEN 'waiting' THEN 'accepted'
       WHEN 'live'    THEN 'started'
       WHEN 'expired' THEN 'expired'
-      WHEN 'pending' THEN CASE by_whom WHEN 'mechanic' THEN 'released' WHEN 'customer' THEN 'replaced' ELSE 'mechanic_absent' END
+      WHEN 'pending' THEN CASE by_whom WHEN 'mechanic' THEN 'released' WHEN 'customer' THEN 'replaced' WHEN 'system' THEN 'mechanic_absent'
+                                   ELSE 'taken_back' END
       ELSE 'ended_by_' || CASE WHEN by_whom IN ('customer', 'mechanic', 'system') THEN by_whom ELSE 'admin' END END);
   END IF;
   RETURN NULL;

@@ -128,7 +128,7 @@ CREATE TABLE session_assignments (
   session_id        uuid NOT NULL REFERENCES sessions (id),
   attempt           integer NOT NULL DEFAULT 1 CHECK (attempt > 0),
   urgent            boolean NOT NULL DEFAULT false,
-  precedence        smallint NOT NULL DEFAULT 2 CHECK (precedence BETWEEN 0 AND 2),
+  precedence        smallint NOT NULL DEFAULT 2 CHECK (precedence BETWEEN -1 AND 2),
   available_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   workshop_id       uuid REFERENCES workshops (id),
   declined_by       uuid[],
@@ -170,7 +170,7 @@ ALTER TABLE sessions ADD CONSTRAINT sessions_current_assignment_exists
 COMMENT ON TABLE session_assignments IS 'One attempt to give a session to a mechanic; a session has a history of them and one current one.';
 COMMENT ON COLUMN session_assignments.attempt IS '1 for the first, one more after each decline, lapsed offer or release.';
 COMMENT ON COLUMN session_assignments.urgent IS 'Whether the customer calls it urgent.';
-COMMENT ON COLUMN session_assignments.precedence IS 'The queue lists lower ones first, see queue_precedence(); set when the assignment is made, by trigger.';
+COMMENT ON COLUMN session_assignments.precedence IS 'The queue lists lower ones first, see queue_precedence(), and before them -1: a mechanic left the customer waiting; set when the assignment is made, by trigger.';
 COMMENT ON COLUMN session_assignments.available_at IS 'Not shown before this instant (a scheduled session''s lead time).';
 COMMENT ON COLUMN session_assignments.workshop_id IS 'Only this workshop''s mechanics see it; null: every mechanic.';
 COMMENT ON COLUMN session_assignments.declined_by IS 'Mechanics who declined this session before or gave it back, or whom its customer had replaced; they do not see it again; null: nobody.';

@@ -131,12 +131,12 @@ BEGIN
        FOR NO KEY UPDATE OF s -- sessions first, as everywhere
   LOOP
     IF held.status = 'accepted' THEN
-      UPDATE sessions SET status = 'pending', actor = 'system:mechanic-suspended'
+      UPDATE sessions SET status = 'pending', actor = 'operator:mechanic-suspended'
        WHERE id = held.session_id AND status = 'waiting' AND mechanic_id = NEW.id;
     ELSIF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
       UPDATE session_assignments
          SET status = 'expired',
-             actor = CASE NEW.status WHEN 'suspended' THEN 'system:mechanic-suspended' ELSE 'system:mechanic-left' END
+             actor = CASE NEW.status WHEN 'suspended' THEN 'operator:mechanic-suspended' ELSE 'system:mechanic-left' END
        WHERE id = held.id AND status = 'offered';
     ELSIF held.status = 'queued'
        AND reachable_workshop(held.workshop_id, held.declined_by, held.session_id) IS NULL THEN

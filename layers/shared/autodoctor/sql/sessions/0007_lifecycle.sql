@@ -306,8 +306,8 @@ BEGIN
   VALUES
     (next_id, NEW.session_id, NEW.attempt + 1,
      CASE WHEN NEW.queued_at IS NULL THEN 'pending_waiver' ELSE 'queued' END,
-     NEW.workshop_id, NEW.urgent, NEW.precedence, NEW.available_at, NEW.queued_at, refused, cause.actor,
-     cause.actor_id);
+     NEW.workshop_id, NEW.urgent, CASE WHEN OLD.status = 'accepted' AND cause.actor = 'customer' THEN -1 ELSE NEW.precedence END,
+     NEW.available_at, NEW.queued_at, refused, cause.actor, cause.actor_id);
   UPDATE sessions SET current_assignment_id = next_id WHERE id = NEW.session_id AND current_assignment_id = NEW.id;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'assignment % is not the current one of its session', NEW.id USING ERRCODE = 'AD005';
@@ -315,7 +315,7 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION open_next_assignment() IS 'Queues a session for the others after a decline or a lapsed offer, with the old queued_at.';
+COMMENT ON FUNCTION open_next_assignment() IS 'Queues a session for the others with the old queued_at, after a decline, a lapsed offer or a release; at the head of the queue where the customer asked for another mechanic.';
 CREATE TRIGGER open_next_assignment AFTER UPDATE ON session_assignments FOR EACH ROW
   WHEN (OLD.status <> NEW.status AND NEW.status IN ('declined', 'expired'))
   EXECUTE FUNCTION open_next_assignment();

@@ -2444,9 +2444,7 @@ BEGIN
     DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
     EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
   END LOOP;
-  PERFORM write_note(s.id, role_of(s, of_user) || '_lost') FROM sessions s
-    WHERE s.id = was_in AND s.ended_at IS NULL
-      AND NOT CASE role_of(s, of_user) WHEN 'customer' THEN s.customer_present WHEN 'mechanic' THEN s.mechanic_present END;
+  PERFORM note_loss(was_in, of_user);
   RETURN was_in;
 END
 $$;
@@ -3191,6 +3189,20 @@ $_$;
 
 COMMENT ON FUNCTION public.legacy_rows_forget() IS 'Empties the archived rows of a customer whose data is erased.';
 
+CREATE FUNCTION public.lose_room(silent text, at timestamp with time zone) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  was_in uuid := leave_room(silent, at);
+BEGIN
+  PERFORM note_loss(was_in, c.user_id) FROM realtime_connections c WHERE c.connection_id = silent;
+  RETURN was_in;
+END
+$$;
+
+COMMENT ON FUNCTION public.lose_room(silent text, at timestamp with time zone) IS 'Unbinds a connection that says nothing any more from its room, as leave_room(), and says there that it is lost. Returns the session; null if it was bound to none.';
+
 CREATE FUNCTION public.mailbox_hash(address text) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -3677,6 +3689,18 @@ END
 $$;
 
 COMMENT ON FUNCTION public.new_referral_code() IS 'A referral code that no mechanic has.';
+
+CREATE FUNCTION public.note_loss(of_session uuid, of_user uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM write_note(s.id, role_of(s, of_user) || '_lost') FROM sessions s
+    WHERE s.id = of_session AND s.ended_at IS NULL
+      AND NOT CASE role_of(s, of_user) WHEN 'customer' THEN s.customer_present WHEN 'mechanic' THEN s.mechanic_present END;
+END
+$$;
+
+COMMENT ON FUNCTION public.note_loss(of_session uuid, of_user uuid) IS 'Says in the room of an open session that the connection of a user is lost who is not there any more by any other.';
 
 CREATE FUNCTION public.note_words(what text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -9964,6 +9988,8 @@ REVOKE ALL ON FUNCTION public.leave_medium(of_session uuid, of_role text, at tim
 REVOKE ALL ON FUNCTION public.medium_changed(session public.sessions, of_role text, of_kind text, at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.medium_is_silent(session public.sessions) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.note_loss(of_session uuid, of_user uuid) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
 

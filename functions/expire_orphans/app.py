@@ -8,21 +8,23 @@ from autodoctor.events.feed.silence import ask_sockets
 from autodoctor.events.relay import relay
 from autodoctor.monitoring.scheduled import scheduled
 from autodoctor.observability import MetricUnit, metrics
+from autodoctor.room.tell import Teller
 from autodoctor.sessions.expiry import sweep
-from autodoctor.settings import required
 
 SWEEP_SECONDS: Final = 25.0
 """Of the function's time this is left for what else there is to sweep."""
 
-required("EVENT_BUS_NAME")
-required("WEBSOCKET_ENDPOINT")
 db = database()
+teller = Teller(db)
 
 
 @scheduled(db, "expire-orphans")
 def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
     try:
         asked = ask_sockets(db, lambda: seconds_left() - SWEEP_SECONDS)
+        for session_id in asked.rooms:
+            if seconds_left() > SWEEP_SECONDS:  # else their pages see it when they next look
+                teller.left(session_id)
     finally:  # whatever API Gateway says
         try:
             ended = sweep(db, seconds_left)

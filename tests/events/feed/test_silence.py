@@ -80,7 +80,7 @@ def test_who_says_something_stays(world: World, probe: Probe, client: FeedClient
 @pytest.mark.usefixtures("gateway")
 def test_who_is_silent_was_there_until_their_last_word(world: World, probe: Probe, client: FeedClient) -> None:
     session_id = in_the_room(world, probe.last_id())
-    assert ask_sockets(world.app, lambda: PATIENT, silent_seconds=0.0) == AskedSockets(asked=1, gone=0, silent=1)
+    assert ask_sockets(world.app, lambda: PATIENT, silent_seconds=0.0).rooms == {session_id}
     row = seen(world, session_id)
     last_word: Any = world.one("SELECT seen_at FROM realtime_connections")
     assert (row["customer_present"], row["until"]) == (False, max(last_word, row["since"]))
@@ -95,7 +95,9 @@ def test_what_is_pushed_to_somebody_keeps_them_not(world: World, probe: Probe, c
     said: Any = world.one("SELECT heard_at FROM realtime_connections")
     push.push({probe.last_id(): [b'{"type": "typing"}']})
     client.wait_for_type("typing")
-    assert ask_sockets(world.app, lambda: PATIENT) == AskedSockets(asked=1, gone=0, silent=1)
+    assert ask_sockets(world.app, lambda: PATIENT) == AskedSockets(
+        asked=1, gone=0, silent=1, rooms=frozenset({session_id})
+    )
     row = seen(world, session_id)
     assert row["until"] == max(said, row["since"])
 
@@ -108,7 +110,7 @@ def test_who_is_gone_without_a_word_was_there_as_long_as_we_knew(world: World, p
         known: Any = world.one("SELECT seen_at FROM realtime_connections")
     probe.wait_for_events("DISCONNECT", socket)
     asked = ask_sockets(world.app, lambda: PATIENT, farewell_seconds=0.0)
-    assert asked == AskedSockets(asked=1, gone=1, silent=0)
+    assert asked == AskedSockets(asked=1, gone=1, silent=0, rooms=frozenset({session_id}))
     row = seen(world, session_id)
     assert (row["customer_present"], row["until"]) == (False, max(known, row["since"]))
     assert world.one("SELECT count(*) FROM realtime_connections") == 0

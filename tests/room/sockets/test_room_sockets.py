@@ -77,6 +77,19 @@ def test_the_other_side_sees_who_comes_and_goes(session: str, customer: Caller, 
         wait_until(lambda: not driver.pushed("present")[-1]["present"]["mechanic"])
 
 
+def test_the_other_side_hears_that_a_phone_fell_silent(
+    account: Account, session: str, customer: Caller, mechanic: Caller
+) -> None:
+    """Its network is gone: it says nothing, and `$disconnect` does not come."""
+    with Member(customer, session), Member(mechanic, session) as helper:
+        helper.sees_present(customer=True, mechanic=True)
+        silence = "UPDATE realtime_connections SET heard_at = heard_at - interval '91 s' WHERE user_id = %s"
+        account.sql(silence, customer.user_id)
+        assert account.cloud.invoke("ExpireOrphansFunction", {}).error is None
+        wait_until(lambda: helper.pushed("present")[-1]["present"] == {"customer": False, "mechanic": True})
+        wait_until(lambda: [each["message"]["note"] for each in helper.pushed("message")][-1] == "customer_lost")
+
+
 def test_strangers_are_refused_and_hear_nothing(
     account: Account, session: str, customer: Caller, mechanic: Caller
 ) -> None:

@@ -174,6 +174,7 @@ FUNCTIONS: Final = {
     "judge": _CHECK,
     "judge_again": _CHECK,
     "leave_room": "a connection leaves its room",
+    "lose_room": "the sweep finds that a connection says nothing any more",
     "mark_published": (
         "the bus has these events: a thief can keep events from the bus; sweeps do without them what matters"
     ),

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final, LiteralString
+from uuid import UUID
 
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.events.feed.push import AT_ONCE, call
-from autodoctor.web.schemas import ResponseModel
 
 SILENT_SECONDS: Final = 90.0
 """A page in a room says something at least every minute."""
@@ -37,16 +37,22 @@ UPDATE realtime_connections c SET seen_at = seen.at
   FROM unnest(%(ids)s::text[], %(instants)s::timestamptz[]) AS seen (id, at) WHERE c.connection_id = seen.id
 """
 
-_LEAVE: Final[LiteralString] = "SELECT leave_room(%(connection_id)s, %(at)s)"
-_FORGET: Final[LiteralString] = "SELECT forget_connection(%(connection_id)s, %(at)s)"
+_LOSE: Final[LiteralString] = "SELECT lose_room(%(connection_id)s, %(at)s) AS room"
+_FORGET: Final[LiteralString] = "SELECT forget_connection(%(connection_id)s, %(at)s) AS room"
 
 
-class AskedSockets(ResponseModel):
-    """How many sockets were asked about, and how many of them had ended or said nothing for too long."""
+@dataclass(frozen=True)
+class AskedSockets:
+    """How many sockets were asked about, and how many of them had ended or said nothing for too long.
+
+    Attributes:
+        rooms: the sessions that one of those was in, whose rooms are still to be told.
+    """
 
     asked: int
     gone: int
     silent: int
+    rooms: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +89,16 @@ def ask_sockets(
         _SEEN, {"ids": [each.connection_id for each in active], "instants": [each.active_at for each in active]}
     )
     silent = [each for each in active if _is_silent(each, seen[each.connection_id], silent_seconds)]
+    left = []
     for each in silent:
-        database.one(_LEAVE, {"connection_id": each.connection_id, "at": each.active_at})
+        left.append(database.one(_LOSE, {"connection_id": each.connection_id, "at": each.active_at}))
         call("DELETE", each.connection_id, b"")
     gone = [each.connection_id for each in answers if each.status == HTTPStatus.GONE]
     if gone:
         time.sleep(farewell_seconds)
-    for connection_id in gone:
-        database.one(_FORGET, {"connection_id": connection_id, "at": seen[connection_id]["seen_at"]})
-    return AskedSockets(asked=len(answers), gone=len(gone), silent=len(silent))
+    left += [database.one(_FORGET, {"connection_id": each, "at": seen[each]["seen_at"]}) for each in gone]
+    rooms = frozenset(row["room"] for row in left if row is not None and row["room"] is not None)
+    return AskedSockets(asked=len(answers), gone=len(gone), silent=len(silent), rooms=rooms)
 
 
 def _ask(row: Row, seconds_left: SecondsLeft) -> _Answer | None:

@@ -299,6 +299,29 @@ $$;
 COMMENT ON FUNCTION leave_room(text, timestamptz) IS
   'Unbinds a connection from its room and ends the presence it stood for, at the given instant if it is past. Returns the session; null if it was bound to none.';
 
+CREATE FUNCTION note_loss(of_session uuid, of_user uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM write_note(s.id, role_of(s, of_user) || '_lost') FROM sessions s
+    WHERE s.id = of_session AND s.ended_at IS NULL
+      AND NOT CASE role_of(s, of_user) WHEN 'customer' THEN s.customer_present WHEN 'mechanic' THEN s.mechanic_present END;
+END
+$$;
+COMMENT ON FUNCTION note_loss(uuid, uuid) IS
+  'Says in the room of an open session that the connection of a user is lost who is not there any more by any other.';
+REVOKE EXECUTE ON FUNCTION note_loss(uuid, uuid) FROM PUBLIC;
+
+CREATE FUNCTION lose_room(silent text, at timestamptz) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  was_in uuid := leave_room(silent, at);
+BEGIN
+  PERFORM note_loss(was_in, c.user_id) FROM realtime_connections c WHERE c.connection_id = silent;
+  RETURN was_in;
+END
+$$;
+COMMENT ON FUNCTION lose_room(text, timestamptz) IS
+  'Unbinds a connection that says nothing any more from its room, as leave_room(), and says there that it is lost. Returns the session; null if it was bound to none.';
+
 CREATE FUNCTION forget_connection(gone text, at timestamptz DEFAULT clock_timestamp()) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -310,9 +333,7 @@ BEGIN
     DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
     EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
   END LOOP;
-  PERFORM write_note(s.id, role_of(s, of_user) || '_lost') FROM sessions s
-    WHERE s.id = was_in AND s.ended_at IS NULL
-      AND NOT CASE role_of(s, of_user) WHEN 'customer' THEN s.customer_present WHEN 'mechanic' THEN s.mechanic_present END;
+  PERFORM note_loss(was_in, of_user);
   RETURN was_in;
 END
 $$;

@@ -2777,7 +2777,7 @@ BEGIN
   at := least(greatest(stated, earliest), clock_timestamp());
   INSERT INTO media_events (session_id, stated_at, occurred_at, mechanic_id, role, kind, meeting, attendee)
   SELECT of_session, stated, at, of_mechanic, of_role, of_kind, of_meeting, of_attendee
-   WHERE of_role IS NULL OR is_bounded(of_session, of_role, of_kind)
+   WHERE of_role IS NULL OR is_bounded(of_session, of_role, of_mechanic, of_kind)
   ON CONFLICT DO NOTHING;
   IF NOT FOUND THEN
     RETURN false;
@@ -2911,15 +2911,16 @@ $$;
 
 COMMENT ON FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) IS 'Whether the lease has not lapsed, or an open feed keeps it.';
 
-CREATE FUNCTION public.is_bounded(of_session uuid, of_role text, of_kind text) RETURNS boolean
+CREATE FUNCTION public.is_bounded(of_session uuid, of_role text, of_mechanic uuid, of_kind text) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
   SELECT count(*) < CASE of_kind WHEN 'joined' THEN 400 ELSE 600 END
     FROM media_events e
-   WHERE e.session_id = of_session AND e.role = of_role AND (e.kind = 'joined') = (of_kind = 'joined')
+   WHERE e.session_id = of_session AND e.role = of_role AND e.mechanic_id IS NOT DISTINCT FROM of_mechanic
+     AND (e.kind = 'joined') = (of_kind = 'joined')
 $$;
 
-COMMENT ON FUNCTION public.is_bounded(of_session uuid, of_role text, of_kind text) IS 'Whether the inbox takes another such event: 1,000 of one party in a session, and of those more that they went.';
+COMMENT ON FUNCTION public.is_bounded(of_session uuid, of_role text, of_mechanic uuid, of_kind text) IS 'Whether the inbox takes another such event: 1,000 of one party in a session, and of those more that they went.';
 
 CREATE FUNCTION public.is_held(payout uuid) RETURNS boolean
     LANGUAGE sql STABLE
@@ -3874,15 +3875,14 @@ BEGIN
   IF NOT FOUND OR last.until <= clock_timestamp() - interval '1 second' THEN
     INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness)
     SELECT of_session, at, of_mechanic, of_role, by_source, by_witness
-     WHERE (SELECT count(*) FROM session_presence p WHERE p.session_id = of_session AND p.role = of_role
-               AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic) < 1000;
+     WHERE takes_evidence(of_session, of_role, of_mechanic, by_source);
   ELSIF last.until IS NOT NULL THEN -- a flap
     UPDATE session_presence SET until = NULL, closed_at = NULL WHERE session_id = of_session AND id = last.id;
   END IF;
 END
 $$;
 
-COMMENT ON FUNCTION public.open_presence(of_session uuid, of_role text, of_mechanic uuid, by_source text, by_witness text, at timestamp with time zone) IS 'Begins a stretch of presence, unless it lasts already; one that ended less than a second ago goes on, unless the mechanic has taken the session anew. Of one party there are at most 1,000 in a session. The caller has locked the session''s row.';
+COMMENT ON FUNCTION public.open_presence(of_session uuid, of_role text, of_mechanic uuid, by_source text, by_witness text, at timestamp with time zone) IS 'Begins a stretch of presence, unless it lasts already; one that ended less than a second ago goes on, unless the mechanic has taken the session anew; nothing beyond what takes_evidence() allows. The caller has locked the session''s row.';
 
 CREATE FUNCTION public.open_room() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -5215,6 +5215,9 @@ DECLARE
   received timestamptz := clock_timestamp();
   longest_ago interval := '1 hour'; -- so that no page's clock leads out of the calendar
 BEGIN
+  IF (party_of(of_session, by_user)).status IN ('waiting', 'live') THEN
+    PERFORM count_against('call_reports', by_user); -- before it waits for the session
+  END IF;
   SELECT * INTO session FROM sessions s
    WHERE s.id = of_session AND role_of(s, by_user) IS NOT NULL FOR NO KEY UPDATE;
   IF NOT FOUND THEN
@@ -5235,9 +5238,7 @@ BEGIN
   until := CASE WHEN packets > 0 THEN least(until, clock_timestamp()) ELSE since END;
   INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness, until, closed_at)
   SELECT of_session, since, of_mechanic, of_role, 'mutual', of_meeting.meeting_id, until, clock_timestamp()
-   WHERE outcome = 'open' AND (since < until OR packets = 0)
-     AND (SELECT count(*) FROM session_presence p
-           WHERE p.session_id = of_session AND p.role = of_role AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic) < 1000
+   WHERE outcome = 'open' AND (since < until OR packets = 0) AND takes_evidence(of_session, of_role, of_mechanic, 'mutual')
      AND NOT EXISTS (SELECT FROM session_presence p
                       WHERE p.session_id = of_session AND p.role = of_role AND p.source = 'mutual'
                         AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic
@@ -5970,6 +5971,16 @@ END
 $$;
 
 COMMENT ON FUNCTION public.sweep_each(ids uuid[], change text) IS 'Runs a statement, whose $1 is an id, for each id by itself: one that fails is left behind with a warning and keeps no other from being swept. Returns how many rows changed.';
+
+CREATE FUNCTION public.takes_evidence(of_session uuid, of_role text, of_mechanic uuid, by_source text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT count(*) < 1000 FROM session_presence p
+   WHERE p.session_id = of_session AND p.role = of_role AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic
+     AND p.source = by_source
+$$;
+
+COMMENT ON FUNCTION public.takes_evidence(of_session uuid, of_role text, of_mechanic uuid, by_source text) IS 'Whether a session takes another stretch of this party by this source: at most 1,000, so that no witness uses up what another one needs.';
 
 CREATE FUNCTION public.tax_within(made public.receipts) RETURNS bigint
     LANGUAGE sql STABLE

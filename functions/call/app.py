@@ -40,7 +40,7 @@ def enter(request: Request) -> EnteredCall:
     "POST /api/sessions/{sessionId}/call/report",
     groups=["customers", "mechanics"],
     body=HeardRequest,
-    raises=[CallOver, SessionBusy, SessionNotFound, SessionNotOpen],
+    raises=[CallOver, SessionBusy, SessionNotFound, SessionNotOpen, TooManyRequests],
     metric="WindowsReported",
 )
 def heard(request: Request) -> Heard:

@@ -158,6 +158,21 @@ def test_the_inbox_is_bounded_and_presence_stays_right(case: CallCase, medium: M
     assert column(case.world, case.session_id, "customer_present") is False
 
 
+def test_a_mechanic_who_went_uses_up_nothing_of_the_next_one(case: CallCase, medium: Medium) -> None:
+    case.world.owner.execute(
+        "INSERT INTO media_events (session_id, stated_at, occurred_at, mechanic_id, role, kind, meeting, attendee)"
+        " SELECT %(session)s, at, at, %(mechanic)s, 'mechanic', kind, %(meeting)s, 'x'"
+        "   FROM (SELECT now() - interval '200 s' + n * interval '0.1 s' AS at FROM generate_series(0, 599) n) AS s,"
+        "        unnest('{joined,left}'::text[]) AS kind",
+        {"session": case.session_id, "mechanic": case.mechanic.id, "meeting": medium.meeting_id},
+    )
+    release(case.world.app, case.mechanic.user_id, case.session_id)
+    case.world.accept_current(case.world.mechanic(), case.session_id)
+    next_one = Medium(case)
+    assert next_one.says("mechanic", JOINED, 10) == case.session_id
+    assert next_one.says("mechanic", LEFT, 20) == case.session_id
+
+
 def test_a_medium_that_is_brought_counts_as_the_medium(case: CallCase) -> None:
     def says(role: str, kind: str, seconds: float) -> UUID | None:
         accepted: datetime = column(case.world, case.session_id, "accepted_at")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from autodoctor.errors import SessionNotFound, SessionNotOpen, Unprocessable
+from autodoctor.errors import SessionNotFound, SessionNotOpen, TooManyRequests, Unprocessable
 from autodoctor.ids import new_id
 from autodoctor.media.errors import CallOver
 from autodoctor.media.hearing import hear_chime
@@ -107,15 +107,50 @@ def test_a_window_is_within_the_meeting_and_the_last_minute_and_known_once(case:
     assert not says(case, case.customer, 29, 13)
 
 
-def test_windows_are_bounded(case: CallCase) -> None:
-    case.press()
+def use_up(case: CallCase, source: str) -> None:
+    """The customer has all the evidence of this source that a session takes; it lasted no time."""
     case.world.owner.execute(
         "INSERT INTO session_presence (session_id, since, role, source, witness, until, closed_at)"
-        " SELECT %s, now(), 'customer', 'mutual', 'm', now(), now() FROM generate_series(1, 1000)",
-        [case.session_id],
+        " SELECT %s, now(), 'customer', %s, 'm', now(), now() FROM generate_series(1, 1000)",
+        [case.session_id, source],
     )
+
+
+def test_windows_are_bounded(case: CallCase) -> None:
+    case.press()
+    use_up(case, "mutual")
     case.world.let_time_pass(20)
     assert not says(case, case.customer, 15)
+
+
+@pytest.mark.parametrize("used_up", ["mutual", "medium"])
+def test_one_witness_uses_up_nothing_of_another(case: CallCase, used_up: str) -> None:
+    """Whoever fills the record with windows of a moment would otherwise talk in the room for nothing."""
+    case.press()
+    use_up(case, used_up)
+    case.world.meet(case.session_id, case.customer, case.mechanic)
+    case.world.let_time_pass(61)
+    ended = case.world.end(case.customer, case.session_id)
+    assert (ended.status, ended.reason) == ("completed", "billable")
+
+
+def test_the_room_uses_up_nothing_of_the_pages(case: CallCase) -> None:
+    case.press()
+    use_up(case, "room")
+    case.world.let_time_pass(20)
+    assert says(case, case.customer, 15)
+
+
+def test_reports_are_limited(case: CallCase) -> None:
+    case.press()
+    case.world.let_time_pass(40)
+    for n in range(120):
+        assert says(case, case.customer, 30 - n / 10, 0.1)
+    with pytest.raises(TooManyRequests):
+        says(case, case.customer, 15, 0.1)
+    assert says(case, case.mechanic.user_id, 15)
+    case.world.let_time_pass(6)
+    assert says(case, case.customer, 15, 0.1)
 
 
 def test_who_may_report_and_when(case: CallCase) -> None:

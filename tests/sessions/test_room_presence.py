@@ -11,6 +11,7 @@ from autodoctor.errors import SessionEnded, SessionNotFound, Unprocessable
 from autodoctor.events.feed.connections import drop
 from autodoctor.ids import new_id
 from autodoctor.sessions.presence import join, leave, release
+from support.integrity.findings import findings
 from support.sessions.evidence import column, stretches
 from support.world import Mechanic, World
 
@@ -187,7 +188,8 @@ def test_evidence_is_bounded_and_presence_stays_right(
     drop(world.app, [socket])
     assert (len(stretches(world, session_id)), present(world, session_id)) == (MOST + 1, (False, True))
     join(world.app, customer, session_id)
-    assert (len(stretches(world, session_id)), present(world, session_id)) == (MOST + 1, (True, True))
+    assert (len(stretches(world, session_id)), present(world, session_id)) == (MOST + 2, (True, True))
+    assert "presence_differs" not in findings(world)
 
 
 @pytest.mark.parametrize(

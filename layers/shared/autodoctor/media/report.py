@@ -54,6 +54,7 @@ def report(database: Database, user_id: UUID, session_id: UUID, window: HeardReq
         SessionNotFound: not a party of such a session.
         SessionNotOpen: there is no call.
         CallOver: the session is over.
+        TooManyRequests: the page reports far more often than every 15 seconds.
         Unprocessable: the window ends before it begins, in the future, or is too long.
     """
     if not window.since < window.until <= window.now:

@@ -218,7 +218,7 @@ INSERT INTO limits (name, most, seconds) VALUES
   ('intakes', 10, 3600), ('pack_checkouts', 10, 3600), ('tickets', 60, 600), ('availability', 60, 3600),
   ('onboarding_links', 20, 3600), ('quote_amounts', 30, 3600), ('messages', 60, 60), ('room_entries', 60, 60),
   ('uploads', 60, 86400), ('escalations', 10, 86400), ('push_subscriptions', 20, 3600), ('push_tests', 10, 600),
-  ('extensions', 10, 3600), ('calls', 60, 3600), ('netting_consents', 20, 86400);
+  ('extensions', 10, 3600), ('calls', 60, 3600), ('call_reports', 120, 600), ('netting_consents', 20, 86400);
 
 -- After a crash everybody begins afresh.
 CREATE UNLOGGED TABLE limit_counters (

@@ -1,6 +1,6 @@
 """Participants, their presence, and what the session's row says about them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
@@ -23,7 +23,7 @@ MEDIUM: Final = Check("medium_differs", _IN_EVIDENCE, "its evidence is not what 
 FIRST_JOINS: Final = Check("first_joins_differ", _IN_EVIDENCE, "says when they first joined, its evidence does not", 7)
 
 MOST: Final = 1000
-"""Stretches of one party in a session; beyond that the session's row alone says who is there."""
+"""Stretches of one party in a session by one source; beyond that the session's row alone says who is there."""
 
 CHECKS: Final = (CUSTOMER_MISSING, MECHANIC_MISSING, PARTICIPATION, STRETCHES, STRANGER, PRESENCE, MEDIUM, FIRST_JOINS)
 
@@ -63,8 +63,11 @@ def _stretches(record: Record, session: Session) -> Iterator[Finding]:
             yield STRETCHES.of(session.id, f"stretch {each.id}: from {each.since} to {each.until}")
         if session.ended_at is not None and each.source == "claim" and each.until is None:
             yield STRETCHES.of(session.id, f"stretch {each.id}: a claim that outlasts the session")
-    by_party = [[each for each in record.presence if each.role == role] for role in ("customer", "mechanic")]
-    if session.ended_at is not None or any(len(each) >= MOST for each in by_party):
+    # the medium's are bounded in its inbox, and the row follows that
+    by_budget = Counter(
+        (each.role, each.mechanic_id, each.source) for each in record.presence if each.source in {"room", "claim"}
+    )
+    if session.ended_at is not None or any(count >= MOST for count in by_budget.values()):
         return
     here = {each.role for each in record.standing if each.until is None and each.source != "mutual"}
     says = {

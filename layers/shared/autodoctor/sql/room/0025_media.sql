@@ -205,12 +205,13 @@ COMMENT ON FUNCTION keep_fold(uuid, text, text) IS
   'Makes the evidence of an attendee say what medium_fold() says; what was recorded otherwise stays, replaced. The caller has locked the session''s row.';
 REVOKE EXECUTE ON FUNCTION keep_fold(uuid, text, text) FROM PUBLIC;
 
-CREATE FUNCTION is_bounded(of_session uuid, of_role text, of_kind text) RETURNS boolean LANGUAGE sql STABLE AS $$
+CREATE FUNCTION is_bounded(of_session uuid, of_role text, of_mechanic uuid, of_kind text) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT count(*) < CASE of_kind WHEN 'joined' THEN 400 ELSE 600 END
     FROM media_events e
-   WHERE e.session_id = of_session AND e.role = of_role AND (e.kind = 'joined') = (of_kind = 'joined')
+   WHERE e.session_id = of_session AND e.role = of_role AND e.mechanic_id IS NOT DISTINCT FROM of_mechanic
+     AND (e.kind = 'joined') = (of_kind = 'joined')
 $$;
-COMMENT ON FUNCTION is_bounded(uuid, text, text) IS
+COMMENT ON FUNCTION is_bounded(uuid, text, uuid, text) IS
   'Whether the inbox takes another such event: 1,000 of one party in a session, and of those more that they went.';
 
 CREATE FUNCTION medium_changed(session sessions, of_role text, of_kind text, at timestamptz) RETURNS void
@@ -256,7 +257,7 @@ BEGIN
   at := least(greatest(stated, earliest), clock_timestamp());
   INSERT INTO media_events (session_id, stated_at, occurred_at, mechanic_id, role, kind, meeting, attendee)
   SELECT of_session, stated, at, of_mechanic, of_role, of_kind, of_meeting, of_attendee
-   WHERE of_role IS NULL OR is_bounded(of_session, of_role, of_kind)
+   WHERE of_role IS NULL OR is_bounded(of_session, of_role, of_mechanic, of_kind)
   ON CONFLICT DO NOTHING;
   IF NOT FOUND THEN
     RETURN false;
@@ -355,6 +356,9 @@ DECLARE
   received timestamptz := clock_timestamp();
   longest_ago interval := '1 hour'; -- so that no page's clock leads out of the calendar
 BEGIN
+  IF (party_of(of_session, by_user)).status IN ('waiting', 'live') THEN
+    PERFORM count_against('call_reports', by_user); -- before it waits for the session
+  END IF;
   SELECT * INTO session FROM sessions s
    WHERE s.id = of_session AND role_of(s, by_user) IS NOT NULL FOR NO KEY UPDATE;
   IF NOT FOUND THEN
@@ -375,9 +379,7 @@ BEGIN
   until := CASE WHEN packets > 0 THEN least(until, clock_timestamp()) ELSE since END;
   INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness, until, closed_at)
   SELECT of_session, since, of_mechanic, of_role, 'mutual', of_meeting.meeting_id, until, clock_timestamp()
-   WHERE outcome = 'open' AND (since < until OR packets = 0)
-     AND (SELECT count(*) FROM session_presence p
-           WHERE p.session_id = of_session AND p.role = of_role AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic) < 1000
+   WHERE outcome = 'open' AND (since < until OR packets = 0) AND takes_evidence(of_session, of_role, of_mechanic, 'mutual')
      AND NOT EXISTS (SELECT FROM session_presence p
                       WHERE p.session_id = of_session AND p.role = of_role AND p.source = 'mutual'
                         AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic

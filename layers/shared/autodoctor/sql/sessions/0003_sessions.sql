@@ -311,6 +311,15 @@ CREATE TRIGGER presence_guard BEFORE UPDATE ON session_presence FOR EACH ROW EXE
 CREATE TRIGGER session_presence_is_kept BEFORE DELETE OR TRUNCATE ON session_presence
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 
+CREATE FUNCTION takes_evidence(of_session uuid, of_role text, of_mechanic uuid, by_source text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT count(*) < 1000 FROM session_presence p
+   WHERE p.session_id = of_session AND p.role = of_role AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic
+     AND p.source = by_source
+$$;
+COMMENT ON FUNCTION takes_evidence(uuid, text, uuid, text) IS
+  'Whether a session takes another stretch of this party by this source: at most 1,000, so that no witness uses up what another one needs.';
+
 CREATE FUNCTION open_presence(of_session uuid, of_role text, of_mechanic uuid, by_source text, by_witness text,
                               at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -324,15 +333,14 @@ BEGIN
   IF NOT FOUND OR last.until <= clock_timestamp() - interval '1 second' THEN
     INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness)
     SELECT of_session, at, of_mechanic, of_role, by_source, by_witness
-     WHERE (SELECT count(*) FROM session_presence p WHERE p.session_id = of_session AND p.role = of_role
-               AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic) < 1000;
+     WHERE takes_evidence(of_session, of_role, of_mechanic, by_source);
   ELSIF last.until IS NOT NULL THEN -- a flap
     UPDATE session_presence SET until = NULL, closed_at = NULL WHERE session_id = of_session AND id = last.id;
   END IF;
 END
 $$;
 COMMENT ON FUNCTION open_presence(uuid, text, uuid, text, text, timestamptz) IS
-  'Begins a stretch of presence, unless it lasts already; one that ended less than a second ago goes on, unless the mechanic has taken the session anew. Of one party there are at most 1,000 in a session. The caller has locked the session''s row.';
+  'Begins a stretch of presence, unless it lasts already; one that ended less than a second ago goes on, unless the mechanic has taken the session anew; nothing beyond what takes_evidence() allows. The caller has locked the session''s row.';
 
 CREATE FUNCTION close_presence(of_session uuid, of_role text, sources text[], by_witness text, at timestamptz)
 RETURNS void LANGUAGE sql AS $$

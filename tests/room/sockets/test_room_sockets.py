@@ -137,6 +137,7 @@ def test_a_mechanic_who_gives_it_back_hears_nothing_more(
         ({"action": "room", "sessionId": "x"}, "/sessionId"),
         ({"action": "room", "sessionId": str(UUID(int=1)), "after": -1}, "/after"),
         ({"action": "typing", "sessionId": 7}, "/sessionId"),
+        ({"action": "room", "sessionId": str(UUID(int=1)), "more": ["\0"]}, "/more/0"),
     ],
 )
 def test_what_is_not_an_action_is_refused_with_its_place(
@@ -147,6 +148,12 @@ def test_what_is_not_an_action_is_refused_with_its_place(
         told = client.wait_for_type("refused").message
     assert (told["action"], told["problem"]["status"]) == (message["action"], 422)
     assert [error["pointer"] for error in told["problem"]["errors"]] == [pointer]
+
+
+def test_what_is_no_json_is_refused(customer: Caller) -> None:
+    with FeedClient.of(customer) as client:
+        client.send({"action": "room", "sessionId": str(UUID(int=1)), "after": float("nan")})
+        assert client.wait_for_type("refused").message["problem"]["status"] == 400
 
 
 def test_after_the_end_the_room_is_read_and_nothing_more(

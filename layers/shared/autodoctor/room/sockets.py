@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from autodoctor.db import Database
-from autodoctor.errors import Problem, SessionNotFound
+from autodoctor.errors import SessionNotFound
 from autodoctor.events.feed import connections
 from autodoctor.events.feed.push import push
 from autodoctor.events.publish import Publisher
@@ -21,9 +21,9 @@ from autodoctor.room.frames import TypingPushed, entered, frame, refusal
 from autodoctor.room.messages import Seq
 from autodoctor.room.tell import tell, tell_presence
 from autodoctor.settings import required
+from autodoctor.web.bodies import read
 from autodoctor.web.problems import problem_of
 from autodoctor.web.schemas import RequestBody
-from autodoctor.web.validation_messages import unprocessable
 
 MOST_REPLAYED: Final = 1000
 """Messages in one answer; who missed more asks again."""
@@ -84,7 +84,7 @@ class RoomSockets:
         try:
             self._actions[action](connection_id, body)
         except Exception as failure:  # noqa: BLE001 (as for a route: the client learns the reason, if it may)
-            problem = _problem(failure)
+            problem = problem_of(failure)
             if problem is None:
                 return HTTPStatus.INTERNAL_SERVER_ERROR
             tell(self._database, [connection_id], refusal(action, _session_named(body), problem))
@@ -92,7 +92,7 @@ class RoomSockets:
         return HTTPStatus.OK
 
     def _enter(self, connection_id: str, body: str) -> None:
-        wanted = EnterRoom.model_validate_json(body)
+        wanted = read(EnterRoom, body.encode(errors="surrogatepass"))
         most = RECENT if wanted.after is None else MOST_REPLAYED
         parameters = {"connection_id": connection_id, "most": most, **wanted.model_dump(exclude={"action"})}
         row = self._database.one(_BIND, parameters)
@@ -103,7 +103,7 @@ class RoomSockets:
             self._publisher.publish(wanted.session_id, tell_presence(self._database, wanted.session_id))
 
     def _type(self, connection_id: str, body: str) -> None:
-        session_id = Typing.model_validate_json(body).session_id
+        session_id = read(Typing, body.encode(errors="surrogatepass")).session_id
         row = self._database.one(_TYPING, {"connection_id": connection_id, "session_id": session_id})
         if row is not None:
             tell(self._database, row["connections"], frame(TypingPushed(session_id=session_id, role=row["role"])))
@@ -123,9 +123,3 @@ def _session_named(body: str) -> UUID | None:
         return _Named.model_validate_json(body).session_id
     except ValidationError:
         return None
-
-
-def _problem(failure: Exception) -> Problem | None:
-    if isinstance(failure, ValidationError):
-        return unprocessable(failure)
-    return problem_of(failure)

@@ -10,11 +10,11 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Literal
 from uuid import UUID
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from autodoctor.errors import (
     Forbidden,
@@ -26,9 +26,9 @@ from autodoctor.errors import (
     Unprocessable,
 )
 from autodoctor.observability import count, logger
+from autodoctor.web.bodies import UNSTORABLE, read
 from autodoctor.web.problems import problem_of
 from autodoctor.web.schemas import RequestBody, unstorable
-from autodoctor.web.validation_messages import unprocessable
 
 type Group = Literal["customers", "mechanics", "admins"]
 type HttpEvent = Mapping[str, Any]
@@ -54,9 +54,6 @@ class Caller:
         """Whether the caller may read and end any session."""
         return "admins" in self.groups
 
-
-_NOT_JSON: Final = "The body is not valid JSON, or nested too deeply."
-_UNSTORABLE: Final = "contains U+0000 or a lone surrogate"
 
 ANYBODY = Caller(UUID(int=0), frozenset())
 """The caller of a public route."""
@@ -88,13 +85,7 @@ class Request:
         if model is not self.body:
             raise Unstated(f"the route does not state body={model.__name__}")
         raw = self.raw_body.strip() or b"{}"
-        _refuse_unstorable(raw)
-        try:
-            return model.model_validate_json(raw)
-        except ValidationError as invalid:
-            if invalid.errors()[0]["type"] == "json_invalid":  # nested more than 200 deep
-                raise MalformedBody(_NOT_JSON) from None
-            raise unprocessable(invalid) from None
+        return read(model, raw)
 
     def id(self, name: str, absent: Callable[[], Problem]) -> UUID:
         """The UUID in the path.
@@ -335,26 +326,7 @@ def _groups(flattened: str) -> list[str]:
     return flattened.split()
 
 
-def _refuse_unstorable(raw: bytes) -> None:
-    """Check what pydantic does not: RFC 8259 has no NaN, PostgreSQL no U+0000, UTF-8 no lone surrogate.
-
-    Raises:
-        MalformedBody: not JSON, not UTF-8, or nested too deeply.
-        Unprocessable: text that cannot be stored, with its pointer.
-    """
-
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(constant)
-
-    try:
-        offender = unstorable(json.loads(raw.decode(), parse_constant=refuse))
-    except (ValueError, RecursionError):
-        raise MalformedBody(_NOT_JSON) from None
-    if offender is not None:
-        raise Unprocessable((offender, _UNSTORABLE))
-
-
 def _refuse_unstorable_query(query: Mapping[str, str]) -> None:
     for name, value in query.items():
         if unstorable(value) is not None:
-            raise Unprocessable((f"/{name}", _UNSTORABLE))
+            raise Unprocessable((f"/{name}", UNSTORABLE))

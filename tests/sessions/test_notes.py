@@ -16,7 +16,7 @@ from autodoctor.operations.privacy import erase_customer, export_customer
 from autodoctor.sessions.active import SessionDetail, session_detail
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep
-from autodoctor.sessions.notes import NotesRequest, NotesSaved, save_notes
+from autodoctor.sessions.notes import MOST_VERSIONS, NotesRequest, NotesSaved, save_notes
 from autodoctor.sessions.presence import release
 from support.world import Mechanic, World
 
@@ -174,6 +174,15 @@ def test_operators_change_how_long(world: World, customer: UUID) -> None:
     world.let_time_pass(30)
     with pytest.raises(NotesClosed):
         note(world, mechanic, session_id, "Front pads", 1)
+
+
+def test_words_given_with_the_end_follow_the_highest_version_that_there_is(
+    world: World, mechanic: Mechanic, customer: UUID
+) -> None:
+    session_id = talked(world, mechanic, customer)
+    note(world, mechanic, session_id, "Front pads", MOST_VERSIONS)
+    end_session(world.app, Ender(mechanic.user_id), session_id, "Front pads, and discs")
+    assert stored(world) == [(MOST_VERSIONS + 1, "Front pads, and discs")]
 
 
 @pytest.mark.parametrize("body", [{"text": "x" * 4001, "version": 1}, {"text": "x", "version": 0}, {"text": "x"}])

@@ -12,7 +12,7 @@ from autodoctor.media.errors import CallOver
 from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
 
 LONGEST: Final = timedelta(seconds=16)
-"""Of a window: 15 seconds, and what a timer of the page is late."""
+"""Of a window: 15 seconds, and one for what a timer of the page is late."""
 
 _REPORT: Final[LiteralString] = """
 SELECT * FROM report_heard(%(session_id)s, %(user_id)s, %(since)s, %(until)s, %(now)s, %(packets)s)
@@ -24,7 +24,7 @@ class HeardRequest(RequestBody):
 
     Attributes:
         since: the first second in which some came.
-        until: the last one; at most 15 seconds after it.
+        until: the last one; at most 16 seconds after it: windows are of 15, and timers are late.
         now: the page's clock as it sends this.
         packets: how many came; none says that the page listens, and hears nothing.
     """
@@ -60,7 +60,7 @@ def report(database: Database, user_id: UUID, session_id: UUID, window: HeardReq
     if not window.since < window.until <= window.now:
         raise Unprocessable(("/until", "must be after from, and not after now"))
     if window.until - window.since > LONGEST:
-        raise Unprocessable(("/until", "must be at most 15 seconds after from"))
+        raise Unprocessable(("/until", "must be at most 16 seconds after from"))
     found = database.one(_REPORT, {**window.model_dump(), "session_id": session_id, "user_id": user_id})
     if found is None:
         raise SessionNotFound

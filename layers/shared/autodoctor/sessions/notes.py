@@ -10,7 +10,8 @@ from autodoctor.errors import NotesChanged, NotesClosed, SessionNotFound
 from autodoctor.prefetched import WithEvents
 from autodoctor.web.schemas import RequestBody, Utc
 
-MOST_VERSIONS: Final = 2**31 - 1
+MOST_VERSIONS: Final = 1_000_000_000
+"""Far below what the column holds: words given with `end` take the next version."""
 
 
 class NotesRequest(RequestBody):

@@ -153,6 +153,15 @@ def test_the_timeline_tells_the_whole_story_in_order(world: World, customer: UUI
     assert [event.at for event in timeline] == sorted(event.at for event in timeline)
 
 
+def test_who_fell_silent_at_once_came_before_they_left(world: World, mechanic: Mechanic, customer: UUID) -> None:
+    session_id = world.waiting(mechanic, customer).session_id
+    socket = world.socket(customer, "phone")
+    join(world.app, customer, session_id, socket)
+    world.app.one("SELECT lose_room(%s, clock_timestamp() - interval '1 hour')", [socket])
+    events = [each.event for each in detail(world, customer, session_id).timeline]
+    assert [each for each in events if each.startswith("customer.")] == ["customer.joined", "customer.left"]
+
+
 def test_the_timeline_gives_nobodys_user_id_away(world: World, mechanic: Mechanic, customer: UUID) -> None:
     session_id = world.live(mechanic, customer).session_id
     shown = detail(world, customer, session_id).model_dump_json(by_alias=True)

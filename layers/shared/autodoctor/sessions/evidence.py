@@ -71,7 +71,8 @@ EVIDENCE: Final[LiteralString] = """
 # As many of each kind as anybody reads: a request may be queued again and again.
 TIMELINE: Final[LiteralString] = """
        (SELECT jsonb_agg(jsonb_build_object('at', e.at, 'event', e.event, 'actor', e.actor,
-                                            'assignmentId', e.assignment_id) ORDER BY e.at, e.part, e.id)
+                                            'assignmentId', e.assignment_id) ORDER BY e.at, e.part, e.id,
+                         e.event)
           FROM (SELECT c.at, 0 AS part, NULL::bigint AS id, NULL::uuid AS assignment_id, v.role AS actor,
                        v.role || c.kind AS event
                   FROM (SELECT p.role, p.over_at, unnest(range_agg(tstzrange(p.since, p.until, '[]'))) AS span

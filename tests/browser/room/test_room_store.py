@@ -52,6 +52,24 @@ def test_messages_are_shown_once_in_order_and_without_a_gap_however_they_come(co
         assert seen["all"] == list(range(1, seen["last"] + 1)), seed
 
 
+ANOTHER_MECHANIC = """async (note) => {
+  const { Room } = await import('/console/js/room/store.js');
+  const room = new Room();
+  const message = (seq, more) => ({ seq, kind: 'text', text: `${seq}`, at: '2026-11-30T00:00:00Z', ...more });
+  room.absorb({ messages: [message(1, { role: 'customer' })], latest: 1, read: { customer: 0, mechanic: 1 } });
+  const marks = [room.read.mechanic];
+  room.addEventListener('read', () => marks.push(room.read.mechanic));
+  room.push(message(2, { role: 'system', kind: 'system', note }));
+  room.reads({ customer: 0, mechanic: 2 });
+  return marks;
+}"""
+
+
+@pytest.mark.parametrize("note", ["released", "replaced", "mechanic_absent", "taken_back"])
+def test_another_mechanic_has_read_nothing_yet(console: Page, note: str) -> None:
+    assert console.evaluate(ANOTHER_MECHANIC, note) == [1, 0, 2]
+
+
 SENDING = """async (answers) => {
   const { Outbox } = await import('/console/js/room/outbox.js');
   const sent = [];

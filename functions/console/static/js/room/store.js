@@ -3,6 +3,8 @@
  * page and no network: it is told what came, in whatever order and however often, and says what is missing.
  */
 
+const GIVEN_BACK = ["released", "replaced", "mechanic_absent", "taken_back"]; // the next mechanic has read nothing yet
+
 export class Room extends EventTarget {
   /** The highest `seq` that anybody has told us of. */
   latest = 0;
@@ -61,7 +63,7 @@ export class Room extends EventTarget {
     this.#take([message], message.seq);
   }
 
-  /** A party has read this far; it only grows. */
+  /** A party has read this far; it only grows, until another mechanic takes the session. */
   reads(read) {
     let grown = false;
     for (const role of ["customer", "mechanic"]) {
@@ -94,9 +96,15 @@ export class Room extends EventTarget {
     this.#prepend(older);
     this.#advance();
     const appended = this.#messages.slice(Math.max(0, before.last + 1 - this.first));
+    if (appended.some(({ note }) => GIVEN_BACK.includes(note))) this.#unread();
     const prepended = before.last >= before.first ? before.first - this.first : 0;
     if (appended.length || prepended || changed.length) this.dispatchEvent(new CustomEvent("change", { detail: { appended, prepended, changed } }));
     if (this.lacks) this.dispatchEvent(new Event("lacking"));
+  }
+
+  #unread() {
+    this.read.mechanic = 0;
+    this.dispatchEvent(new Event("read"));
   }
 
   /** A message that came again: only what may change of it, such as the state of a file, is news. */

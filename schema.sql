@@ -1594,12 +1594,12 @@ DECLARE
   missed integer;
 BEGIN
   IF NEW.status IN ('accepted', 'declined') THEN
-    DELETE FROM missed_offers WHERE mechanic_id = OLD.mechanic_id;
+    DELETE FROM missed_offers WHERE mechanic_id = NEW.mechanic_id;
     RETURN NULL;
-  ELSIF NEW.status <> 'expired' OR OLD.offer_expires_at > clock_timestamp() THEN
+  ELSIF NEW.status <> 'expired' OR OLD.offer_expires_at > clock_timestamp() OR NOT is_missed(OLD) THEN
     RETURN NULL;
   END IF;
-  INSERT INTO missed_offers AS x (mechanic_id, in_a_row, missed_at) VALUES (OLD.mechanic_id, 1, clock_timestamp())
+  INSERT INTO missed_offers AS x (mechanic_id, in_a_row, missed_at) VALUES (OLD.mechanic_id, 1, OLD.offer_expires_at)
   ON CONFLICT (mechanic_id) DO UPDATE SET in_a_row = x.in_a_row + 1, missed_at = excluded.missed_at
   RETURNING in_a_row INTO STRICT missed;
   IF missed >= missed_offers_most() THEN
@@ -2930,6 +2930,20 @@ CREATE FUNCTION public.is_held(payout uuid) RETURNS boolean
 $$;
 
 COMMENT ON FUNCTION public.is_held(payout uuid) IS 'Whether the payout has an open hold, or its destination is new.';
+
+CREATE FUNCTION public.is_missed(offer public.session_assignments) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = offer.mechanic_id AND b.ended_at IS NULL)
+     AND NOT EXISTS (SELECT FROM paused_mechanics p WHERE p.mechanic_id = offer.mechanic_id)
+     AND EXISTS (SELECT FROM mechanics m WHERE m.id = offer.mechanic_id AND is_available(m.id, m.available_until))
+     AND NOT EXISTS (
+           SELECT FROM missed_offers x JOIN session_assignment_events e ON e.occurred_at < x.missed_at
+            WHERE x.mechanic_id = offer.mechanic_id AND e.session_id = offer.session_id AND e.assignment_id = offer.id
+              AND e.to_status = 'offered')
+$$;
+
+COMMENT ON FUNCTION public.is_missed(offer public.session_assignments) IS 'Whether its mechanic lets a lapsed offer lapse: available and not paused, without a session, and not while they let another one lapse that stood already.';
 
 CREATE FUNCTION public.is_terminal(status text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -7748,9 +7762,9 @@ CREATE TABLE public.missed_offers (
     CONSTRAINT missed_offers_in_a_row_check CHECK ((in_a_row > 0))
 );
 
-COMMENT ON TABLE public.missed_offers IS 'Mechanics who let their last offers lapse; accepting or declining one begins anew. Written by trigger only.';
+COMMENT ON TABLE public.missed_offers IS 'Mechanics who let their last offers lapse; accepting any request, or declining an offer, begins anew. Written by trigger only.';
 
-COMMENT ON COLUMN public.missed_offers.in_a_row IS 'How many, one after the other.';
+COMMENT ON COLUMN public.missed_offers.in_a_row IS 'How many, one after the other; several that stood at once are one.';
 
 COMMENT ON COLUMN public.missed_offers.missed_at IS 'When the last of them lapsed.';
 
@@ -9382,7 +9396,7 @@ CREATE TRIGGER notes_confirmed AFTER INSERT ON public.session_notes FOR EACH ROW
 
 CREATE TRIGGER notes_confirmed_later AFTER UPDATE OF confirmed_at ON public.session_notes FOR EACH ROW WHEN (((old.confirmed_at IS NULL) AND (new.confirmed_at IS NOT NULL))) EXECUTE FUNCTION public.notes_confirmed();
 
-CREATE TRIGGER offers_are_counted AFTER UPDATE OF status ON public.session_assignments FOR EACH ROW WHEN (((old.status = 'offered'::text) AND (new.status <> 'offered'::text))) EXECUTE FUNCTION public.count_missed_offers();
+CREATE TRIGGER offers_are_counted AFTER UPDATE OF status ON public.session_assignments FOR EACH ROW WHEN (((old.status <> new.status) AND ((old.status = 'offered'::text) OR (new.status = 'accepted'::text)))) EXECUTE FUNCTION public.count_missed_offers();
 
 CREATE TRIGGER open_next_assignment AFTER UPDATE ON public.session_assignments FOR EACH ROW WHEN (((old.status <> new.status) AND (new.status = ANY (ARRAY['declined'::text, 'expired'::text])))) EXECUTE FUNCTION public.open_next_assignment();
 

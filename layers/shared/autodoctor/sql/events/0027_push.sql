@@ -84,8 +84,8 @@ CREATE TABLE missed_offers (
   missed_at    timestamptz NOT NULL
 );
 COMMENT ON TABLE missed_offers IS
-  'Mechanics who let their last offers lapse; accepting or declining one begins anew. Written by trigger only.';
-COMMENT ON COLUMN missed_offers.in_a_row IS 'How many, one after the other.';
+  'Mechanics who let their last offers lapse; accepting any request, or declining an offer, begins anew. Written by trigger only.';
+COMMENT ON COLUMN missed_offers.in_a_row IS 'How many, one after the other; several that stood at once are one.';
 COMMENT ON COLUMN missed_offers.missed_at IS 'When the last of them lapsed.';
 GRANT SELECT ON missed_offers TO autodoctor_app;
 
@@ -95,6 +95,19 @@ $$;
 COMMENT ON FUNCTION missed_offers_most() IS
   'How many offers in a row a mechanic may let lapse before they are set away: the settings table, then 3.';
 
+-- Whoever names a mechanic pays nothing for it, so only a mechanic who could have answered is blamed.
+CREATE FUNCTION is_missed(offer session_assignments) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = offer.mechanic_id AND b.ended_at IS NULL)
+     AND NOT EXISTS (SELECT FROM paused_mechanics p WHERE p.mechanic_id = offer.mechanic_id)
+     AND EXISTS (SELECT FROM mechanics m WHERE m.id = offer.mechanic_id AND is_available(m.id, m.available_until))
+     AND NOT EXISTS (
+           SELECT FROM missed_offers x JOIN session_assignment_events e ON e.occurred_at < x.missed_at
+            WHERE x.mechanic_id = offer.mechanic_id AND e.session_id = offer.session_id AND e.assignment_id = offer.id
+              AND e.to_status = 'offered')
+$$;
+COMMENT ON FUNCTION is_missed(session_assignments) IS
+  'Whether its mechanic lets a lapsed offer lapse: available and not paused, without a session, and not while they let another one lapse that stood already.';
+
 -- The mechanic's row is not waited for: a suspension locks it first, and sessions then.
 CREATE FUNCTION count_missed_offers() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -102,12 +115,12 @@ DECLARE
   missed integer;
 BEGIN
   IF NEW.status IN ('accepted', 'declined') THEN
-    DELETE FROM missed_offers WHERE mechanic_id = OLD.mechanic_id;
+    DELETE FROM missed_offers WHERE mechanic_id = NEW.mechanic_id;
     RETURN NULL;
-  ELSIF NEW.status <> 'expired' OR OLD.offer_expires_at > clock_timestamp() THEN
+  ELSIF NEW.status <> 'expired' OR OLD.offer_expires_at > clock_timestamp() OR NOT is_missed(OLD) THEN
     RETURN NULL;
   END IF;
-  INSERT INTO missed_offers AS x (mechanic_id, in_a_row, missed_at) VALUES (OLD.mechanic_id, 1, clock_timestamp())
+  INSERT INTO missed_offers AS x (mechanic_id, in_a_row, missed_at) VALUES (OLD.mechanic_id, 1, OLD.offer_expires_at)
   ON CONFLICT (mechanic_id) DO UPDATE SET in_a_row = x.in_a_row + 1, missed_at = excluded.missed_at
   RETURNING in_a_row INTO STRICT missed;
   IF missed >= missed_offers_most() THEN
@@ -128,4 +141,4 @@ $$;
 COMMENT ON FUNCTION count_missed_offers() IS
   'Counts the offers that a mechanic lets lapse one after the other; after missed_offers_most() of them the mechanic is set away, and told.';
 CREATE TRIGGER offers_are_counted AFTER UPDATE OF status ON session_assignments FOR EACH ROW
-  WHEN (OLD.status = 'offered' AND NEW.status <> 'offered') EXECUTE FUNCTION count_missed_offers();
+  WHEN (OLD.status <> NEW.status AND (OLD.status = 'offered' OR NEW.status = 'accepted')) EXECUTE FUNCTION count_missed_offers();

@@ -3747,6 +3747,8 @@ CREATE FUNCTION public.note_words(what text) RETURNS text
     WHEN 'ended_by_mechanic' THEN 'The mechanic ended the consultation.'
     WHEN 'ended_by_admin'    THEN 'An operator ended the consultation.'
     WHEN 'ended_by_system'   THEN 'The consultation was ended, as one side was away for too long or its time was over.'
+    WHEN 'decided_pay'       THEN 'We looked at this consultation again: it counts, and its price stays paid.'
+    WHEN 'decided_refund'    THEN 'We looked at this consultation again: it does not count, and what was paid for it goes back.'
     WHEN 'expired'           THEN 'The request has expired: no mechanic could take it in time.'
   END
 $$;
@@ -5848,11 +5850,12 @@ BEGIN
   INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
   VALUES (NEW.change_id, NEW.decided_by, 'settlement.decided', NEW.session_id::text, '{outcome}', OLD.facts,
           jsonb_build_object('outcome', NEW.outcome));
+  PERFORM room_note(NEW.session_id, 'decided_' || NEW.outcome);
   RETURN NEW;
 END
 $$;
 
-COMMENT ON FUNCTION public.settlement_hold_is_decided() IS 'Lets a decision be made once, and audits it.';
+COMMENT ON FUNCTION public.settlement_hold_is_decided() IS 'Lets a decision be made once, audits it, and says it in the room.';
 
 CREATE FUNCTION public.settlement_is_due() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER

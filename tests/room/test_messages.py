@@ -309,15 +309,15 @@ def test_a_connection_that_enters_while_somebody_writes_misses_nothing(
 
 
 def test_a_message_waits_for_who_closes_the_room(world: World, customer: UUID, session: UUID) -> None:
-    """The end writes its note first, so a message that has begun meanwhile finds the room closed."""
+    """A note locks the room, and so does the end: a message that has begun meanwhile finds the room closed."""
     before = latest(world, session)
     with ThreadPoolExecutor() as pool, world.elsewhere() as other:
         with world.owner.transaction():
-            world.owner.execute("SELECT room_note(%s, 'ended_by_admin')", [session])
+            world.owner.execute("SELECT room_note(%s, 'minutes_1')", [session])
             late = pool.submit(post, other, customer, session, request())
             world.wait_until_sent("post_message")
             world.owner.execute("UPDATE sessions SET status = 'cancelled' WHERE id = %s", [session])
         with pytest.raises(SessionEnded):
             late.result()
-    assert latest(world, session) == before + 1
+    assert latest(world, session) == before + 2
     assert written(world, session) == (0, 0)

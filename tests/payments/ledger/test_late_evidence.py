@@ -101,6 +101,8 @@ def test_a_session_that_late_evidence_contradicts_is_held_and_decided_once(
     other = DecideRequest.model_validate({"outcome": "refund" if outcome == "pay" else "pay", "note": "No."})
     with pytest.raises(SettlementNotHeld):
         decide_settlement(world.app, admin, session_id, other)
+    notes = "SELECT array_agg(note ORDER BY seq DESC) FROM session_messages WHERE session_id = %s AND role = 'system'"
+    assert world.one(notes, session_id)[0] == f"decided_{outcome}"
     assert sweep(world.app, lambda: 60.0).settled == 1
     assert settled_as(world, session_id) == settled
     assert slugs(found(world)) == set()

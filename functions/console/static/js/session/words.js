@@ -198,6 +198,8 @@ const TO_CUSTOMER = {
   taken_back: "The mechanic cannot take your request any more. It is in the queue again, at its old place.",
   extension_asked: "You asked for more minutes. The mechanic may agree or decline.",
   ended_by_customer: "You ended the consultation.",
+  decided_pay: "We looked at your consultation again: it counts, and its price stays paid.",
+  decided_refund: "We looked at your consultation again: it does not count, and what you paid for it goes back.",
   expired: "Your request has expired: no mechanic could take it in time.",
 };
 

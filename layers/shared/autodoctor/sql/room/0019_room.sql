@@ -139,6 +139,8 @@ CREATE FUNCTION note_words(what text) RETURNS text LANGUAGE sql IMMUTABLE PARALL
     WHEN 'ended_by_mechanic' THEN 'The mechanic ended the consultation.'
     WHEN 'ended_by_admin'    THEN 'An operator ended the consultation.'
     WHEN 'ended_by_system'   THEN 'The consultation was ended, as one side was away for too long or its time was over.'
+    WHEN 'decided_pay'       THEN 'We looked at this consultation again: it counts, and its price stays paid.'
+    WHEN 'decided_refund'    THEN 'We looked at this consultation again: it does not count, and what was paid for it goes back.'
     WHEN 'expired'           THEN 'The request has expired: no mechanic could take it in time.'
   END
 $$;

@@ -36,10 +36,11 @@ BEGIN
   INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
   VALUES (NEW.change_id, NEW.decided_by, 'settlement.decided', NEW.session_id::text, '{outcome}', OLD.facts,
           jsonb_build_object('outcome', NEW.outcome));
+  PERFORM room_note(NEW.session_id, 'decided_' || NEW.outcome);
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION settlement_hold_is_decided() IS 'Lets a decision be made once, and audits it.';
+COMMENT ON FUNCTION settlement_hold_is_decided() IS 'Lets a decision be made once, audits it, and says it in the room.';
 CREATE TRIGGER settlement_hold_is_decided BEFORE UPDATE ON settlement_holds
   FOR EACH ROW EXECUTE FUNCTION settlement_hold_is_decided();
 CREATE TRIGGER settlement_holds_are_kept BEFORE DELETE OR TRUNCATE ON settlement_holds

@@ -7911,10 +7911,12 @@ CREATE TABLE public.payout_reversals (
     job text DEFAULT 'reversal'::text NOT NULL,
     payout_id uuid NOT NULL,
     dispute_id text NOT NULL,
+    booking integer NOT NULL,
     amount_cents bigint NOT NULL,
     stripe_reversal_id text,
     done_at timestamp with time zone,
     CONSTRAINT payout_reversals_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT payout_reversals_booking_check CHECK ((booking > 0)),
     CONSTRAINT payout_reversals_job CHECK ((job = 'reversal'::text)),
     CONSTRAINT payout_reversals_state_known CHECK ((state = ANY (ARRAY['due'::text, 'sending'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
 )
@@ -7922,11 +7924,13 @@ INHERITS (public.stripe_jobs);
 
 COMMENT ON TABLE public.payout_reversals IS 'Amounts to be taken back from payouts that were sent, after a lost dispute; if that fails, the amount stays a receivable.';
 
-COMMENT ON COLUMN public.payout_reversals.state IS 'As in stripe_jobs (failed: the mechanic owes it); final states are done: it was taken back, by us or by hand; cancelled: the dispute was won after all.';
+COMMENT ON COLUMN public.payout_reversals.state IS 'As in stripe_jobs (failed: the mechanic owes it); final states are done: it was taken back, by us or by hand; cancelled: the dispute was won after all, its loss was booked anew, or nothing is owed any more.';
 
 COMMENT ON COLUMN public.payout_reversals.dispute_id IS 'The lost dispute.';
 
-COMMENT ON COLUMN public.payout_reversals.amount_cents IS 'The mechanic''s part of the loss, in cents of usd.';
+COMMENT ON COLUMN public.payout_reversals.booking IS 'Which booking of the loss it is for, by stripe_disputes.bookings: when more is lost later, it is booked anew, with a reversal of its own.';
+
+COMMENT ON COLUMN public.payout_reversals.amount_cents IS 'What of the mechanic''s part we did not have when it was booked, in cents of usd; no more is taken than is owed by then.';
 
 COMMENT ON COLUMN public.payout_reversals.stripe_reversal_id IS 'Stripe''s id of our reversal; null if it was taken back by hand.';
 
@@ -8923,7 +8927,7 @@ ALTER TABLE ONLY public.payout_reversals
     ADD CONSTRAINT payout_reversals_idempotency_key_key UNIQUE (idempotency_key);
 
 ALTER TABLE ONLY public.payout_reversals
-    ADD CONSTRAINT payout_reversals_once UNIQUE (payout_id, dispute_id);
+    ADD CONSTRAINT payout_reversals_once UNIQUE (payout_id, dispute_id, booking);
 
 ALTER TABLE ONLY public.payout_reversals
     ADD CONSTRAINT payout_reversals_pkey PRIMARY KEY (id);
@@ -10547,7 +10551,9 @@ GRANT INSERT(payout_id) ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT INSERT(dispute_id) ON TABLE public.payout_reversals TO autodoctor_app;
 
-GRANT INSERT(amount_cents),UPDATE(amount_cents) ON TABLE public.payout_reversals TO autodoctor_app;
+GRANT INSERT(booking) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT UPDATE(stripe_reversal_id) ON TABLE public.payout_reversals TO autodoctor_app;
 

@@ -165,8 +165,8 @@ def test_money_that_is_stuck_is_counted_and_listed(world: World) -> None:
     world.owner.execute(
         "WITH lost AS (INSERT INTO stripe_disputes (id, payment_intent_id, amount_cents, status)"
         "              VALUES ('dp_1', 'pi_1', 500, 'lost') RETURNING id)"
-        "INSERT INTO payout_reversals (payout_id, dispute_id, amount_cents, state)"
-        " SELECT p.id, lost.id, 500, 'failed' FROM payouts p, lost"
+        "INSERT INTO payout_reversals (payout_id, dispute_id, booking, amount_cents, state)"
+        " SELECT p.id, lost.id, 1, 500, 'failed' FROM payouts p, lost"
     )
     assert stuck() == {"reversals_failed": (1, 500), "receivables": (1, 500)}
     assert unsent(world.app).failed == 1

@@ -66,7 +66,7 @@ MAY_INSERT = {
     "stripe_disputes": {
         *("id", "payment_intent_id", "amount_cents", "currency", "status", "withdrawn_cents", "reinstated_cents")
     },
-    "payout_reversals": {"payout_id", "dispute_id", "amount_cents"},
+    "payout_reversals": {"payout_id", "dispute_id", "booking", "amount_cents"},
     "dispute_evidence": {"dispute_id", "checkout_id"},
     "dispute_documents": {"evidence_id", "field", "content"},
     "stripe_events": {"id", "endpoint", "type", "account", "object_id", "livemode", "created_at"},
@@ -131,7 +131,7 @@ MAY_UPDATE = {
         *("attempts", "idempotency_key", "keyed_at", "due_by", "prepared_at", "texts", "gaps", "proves", "version"),
         *("staged_version", "staged_at", "sends", "sent_by", "sent_at", "submission_count", "closed_because", *CHANGE),
     },
-    "payout_reversals": {*JOB_ENDS, "amount_cents", "attempts", "stripe_reversal_id", "done_at"},
+    "payout_reversals": {*JOB_ENDS, "attempts", "stripe_reversal_id", "done_at"},
     "mechanic_accounts": {
         *("idempotency_key", "keyed_at", "asked", "stripe_account_id"),
         *("transfers_enabled", "payouts_enabled", "details_submitted", "updated_at"),

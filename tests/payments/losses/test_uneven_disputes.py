@@ -7,6 +7,7 @@ import pytest
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger.accounts import CREDIT_SALES, DISPUTED, PLATFORM_REVENUE
 from autodoctor.payments.stripe.lease import Sent
+from support.integrity.findings import findings
 from support.money.purchases import spendable
 from support.money.refund_env import PRICE, SHARE, RefundEnv
 
@@ -154,6 +155,42 @@ def test_what_comes_back_after_it_was_lost_and_booked(refund_env: RefundEnv) -> 
     assert refund_env.of_mechanic() == (0, 0)
     assert [each["amount"] for each in refund_env.checkout_env.stripe.objects("transfer_reversal")] == [70]
     over(refund_env)
+
+
+def taken_back(refund_env: RefundEnv) -> list[int]:
+    """The cents of every reversal at Stripe, the oldest first."""
+    return [each["amount"] for each in refund_env.checkout_env.stripe.objects("transfer_reversal")]
+
+
+@pytest.mark.parametrize("before", ["done", "due", "failed", "unanswered", "made"])
+def test_more_that_is_lost_later_is_taken_back_too(refund_env: RefundEnv, before: str) -> None:
+    """Whatever became of the first reversal: not asked for, given up, or asked for without an answer."""
+    refund_env.onboard()
+    session_id = refund_env.earned()
+    assert refund_env.payouts() == Sent(sent=1)
+    dispute = refund_env.dispute(session_id, amount=300)
+    refund_env.decide(dispute, won=False)
+    stripe = refund_env.checkout_env.stripe
+    if before in ("unanswered", "made"):
+        mode = "unavailable" if before == "unanswered" else "error_after"
+        stripe.fail(mode=mode, method="POST", path="/v1/transfers/*", times=3)
+        stripe.disturb(held=True)
+    if before == "failed":
+        refund_env.checkout_env.world.owner.execute(
+            "UPDATE payout_reversals SET state = 'failed', next_attempt_at = NULL"
+        )
+    elif before != "due":
+        assert refund_env.reversals() == (Sent(sent=1) if before == "done" else Sent(waiting=1))
+    stripe.take_more(dispute, PRICE - 300)
+    refund_env.tell()
+    stripe.clear_faults()
+    for _sweep in range(2):
+        refund_env.later()
+        refund_env.reversals()
+    assert (sum(taken_back(refund_env)), refund_env.of_mechanic()) == (SHARE, (0, 0))
+    assert refund_env.has(PLATFORM_REVENUE) == 0
+    over(refund_env)
+    assert findings(refund_env.checkout_env.world) == {}
 
 
 def test_a_dispute_in_another_currency_is_ours_because_of_its_payment(refund_env: RefundEnv) -> None:

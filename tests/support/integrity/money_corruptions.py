@@ -256,6 +256,7 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
         ("DELETE FROM ledger_transfer WHERE key LIKE 'reversal:%'",),
         ("UPDATE payouts SET reversed_cents = 0 WHERE reversed_cents > 0",),
         ("UPDATE payout_reversals SET done_at = NULL WHERE state = 'done'",),
+        ("UPDATE payout_reversals SET booking = booking + 1",),
     ],
     "ledger_origin": [
         (

@@ -38,12 +38,8 @@ UPDATE payouts SET withheld_cents = withheld_cents + %(cents)s,
  WHERE id = %(id)s
 """
 _TAKE_BACK: Final[LiteralString] = """
-INSERT INTO payout_reversals AS r (payout_id, dispute_id, amount_cents)
-VALUES (%(payout_id)s, %(dispute_id)s, %(cents)s)
-ON CONFLICT (payout_id, dispute_id) DO UPDATE
-   SET amount_cents = excluded.amount_cents, state = 'due', attempts = 0, next_attempt_at = clock_timestamp(),
-       last_error = NULL
- WHERE r.state = 'cancelled'
+INSERT INTO payout_reversals (payout_id, dispute_id, booking, amount_cents)
+VALUES (%(payout_id)s, %(id)s, %(bookings)s, %(cents)s)
 """
 _CANCEL_REVERSAL: Final[LiteralString] = """
 UPDATE payout_reversals SET state = 'cancelled', next_attempt_at = NULL
@@ -134,7 +130,7 @@ def book_split(connection: psycopg.Connection[Row], payment: Row, loss: Row, los
         if own:
             withhold(connection, payout, own)
         if owed and loss["kind"] == "dispute":
-            connection.execute(_TAKE_BACK, {"payout_id": payout["id"], "dispute_id": loss["id"], "cents": owed})
+            connection.execute(_TAKE_BACK, {**loss, "payout_id": payout["id"], "cents": owed})
     return {"booked": "split", "part": parts.mechanic}
 
 

@@ -227,12 +227,13 @@ CREATE TABLE payout_reversals (
   job                 text NOT NULL DEFAULT 'reversal' CONSTRAINT payout_reversals_job CHECK (job = 'reversal'),
   payout_id           uuid NOT NULL REFERENCES payouts (id),
   dispute_id          text NOT NULL REFERENCES stripe_disputes (id),
+  booking             integer NOT NULL CHECK (booking > 0),
   amount_cents        bigint NOT NULL CHECK (amount_cents > 0),
   stripe_reversal_id  text UNIQUE,
   done_at             timestamptz,
   PRIMARY KEY (id),
   UNIQUE (idempotency_key),
-  CONSTRAINT payout_reversals_once UNIQUE (payout_id, dispute_id),
+  CONSTRAINT payout_reversals_once UNIQUE (payout_id, dispute_id, booking),
   CONSTRAINT payout_reversals_state_known CHECK (state IN ('due', 'sending', 'done', 'failed', 'cancelled'))
 ) INHERITS (stripe_jobs);
 CREATE INDEX payout_reversals_unsent ON payout_reversals (state) WHERE state IN ('due', 'held', 'sending', 'failed');
@@ -240,14 +241,16 @@ CREATE INDEX payout_reversals_open ON payout_reversals (next_attempt_at) WHERE s
 CREATE INDEX payout_reversals_by_dispute ON payout_reversals (dispute_id);
 COMMENT ON TABLE payout_reversals IS 'Amounts to be taken back from payouts that were sent, after a lost dispute; if that fails, the amount stays a receivable.';
 COMMENT ON COLUMN payout_reversals.dispute_id IS 'The lost dispute.';
-COMMENT ON COLUMN payout_reversals.amount_cents IS 'The mechanic''s part of the loss, in cents of usd.';
+COMMENT ON COLUMN payout_reversals.booking IS
+  'Which booking of the loss it is for, by stripe_disputes.bookings: when more is lost later, it is booked anew, with a reversal of its own.';
+COMMENT ON COLUMN payout_reversals.amount_cents IS 'What of the mechanic''s part we did not have when it was booked, in cents of usd; no more is taken than is owed by then.';
 COMMENT ON COLUMN payout_reversals.state IS
-  'As in stripe_jobs (failed: the mechanic owes it); final states are done: it was taken back, by us or by hand; cancelled: the dispute was won after all.';
+  'As in stripe_jobs (failed: the mechanic owes it); final states are done: it was taken back, by us or by hand; cancelled: the dispute was won after all, its loss was booked anew, or nothing is owed any more.';
 COMMENT ON COLUMN payout_reversals.stripe_reversal_id IS 'Stripe''s id of our reversal; null if it was taken back by hand.';
 COMMENT ON COLUMN payout_reversals.done_at IS 'When we learned that it was taken back.';
 GRANT SELECT,
-      INSERT (payout_id, dispute_id, amount_cents),
-      UPDATE (amount_cents, state, waits_for, attempts, next_attempt_at, stripe_reversal_id, last_error, done_at)
+      INSERT (payout_id, dispute_id, booking, amount_cents),
+      UPDATE (state, waits_for, attempts, next_attempt_at, stripe_reversal_id, last_error, done_at)
   ON payout_reversals TO autodoctor_app;
 
 CREATE FUNCTION renew_mechanic_account(mechanic uuid) RETURNS boolean LANGUAGE sql AS $$

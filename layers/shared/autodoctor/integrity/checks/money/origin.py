@@ -125,6 +125,12 @@ SELECT p.session_id, format('payout %%s is %%s, its mechanic''s of the session: 
                       AND ((r.state = 'done') <> (r.done_at IS NOT NULL)
                            OR r.state = 'done' AND p.reversed_cents = 0
                            OR r.stripe_reversal_id IS NOT NULL AND NOT EXISTS (
-                                SELECT FROM ledger_transfer t WHERE t.key = 'reversal:' || r.stripe_reversal_id))))
+                                SELECT FROM ledger_transfer t WHERE t.key = 'reversal:' || r.stripe_reversal_id)))
+        OR p.kind IN ('session', 'extension') AND EXISTS (
+             SELECT FROM checkouts c JOIN losses l ON l.payment_intent_id = c.stripe_payment_intent_id
+               JOIN ledger_transfer t ON t.key = l.base || ':receivable'
+              WHERE c.intake_id = p.intake_id AND l.kind = 'dispute' AND l.booked = 'split' AND NOT EXISTS (
+                SELECT FROM payout_reversals r WHERE r.payout_id = p.id AND r.dispute_id = l.id
+                                                 AND r.booking = l.bookings AND r.amount_cents = t.amount)))
 """,
 )

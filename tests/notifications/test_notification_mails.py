@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 from jinja2 import UndefinedError
 
+from autodoctor.ids import new_id
 from autodoctor.notifications.kinds import Facts, Kind, to_keep
 from autodoctor.notifications.mail import MissingFact, render
 from autodoctor.notifications.samples import sample
@@ -158,6 +159,16 @@ def test_a_cancellation_says_why_and_what_becomes_of_the_money(
     for part in (mail.text, mail.html, in_app(Kind.SESSION_CANCELLED, "en", facts)[1]):
         assert said in part
         assert refund in part
+
+
+@pytest.mark.parametrize("funding", ["card", "credit"])
+def test_what_a_person_may_still_decide_is_not_promised(funding: str) -> None:
+    """Where a mechanic had accepted, evidence may come late."""
+    facts = sample(Kind.SESSION_CANCELLED).model_copy(update={"funding": funding, "mechanic_id": new_id()})
+    for accepted in (True, False):
+        told = facts if accepted else facts.model_copy(update={"mechanic_id": None})
+        assert ("Unless it needs a closer look" in render(Kind.SESSION_CANCELLED, "en", told, BASE).text) is accepted
+        assert ("Unless it needs a closer look" in in_app(Kind.SESSION_CANCELLED, "en", told)[1]) is accepted
 
 
 def test_a_request_without_waiver_asks_for_it() -> None:

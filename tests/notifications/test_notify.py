@@ -102,7 +102,7 @@ def test_a_mechanic_who_gave_it_back_is_superseded_by_the_next_one(mail_env: Mai
     [
         ("free", 0, "nothing was charged"),
         ("card", 2999, "$29.99 is refunded in full"),
-        ("credit", 2999, "your credits (3) are back in your account within minutes"),
+        ("credit", 2999, "Your credits (3) are back in your account."),
     ],
 )
 def test_a_cancellation_says_what_becomes_of_the_money(

@@ -161,7 +161,7 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.SET_AWAY: {"missed"},
     Kind.SUSPENDED: set(),
     Kind.SESSION_COMPLETED: {"session_type", "mechanic_id", "duration_seconds"},
-    Kind.SESSION_CANCELLED: {"reason", "absent", "funding", "price_cents", "currency", "credits"},
+    Kind.SESSION_CANCELLED: {"reason", "absent", "funding", "price_cents", "currency", "credits", "mechanic_id"},
     Kind.SESSION_CLOSED: {"session_type"},
     Kind.NOTES_ADDED: {"session_type", "mechanic_id"},
     Kind.PAYOUT_SENT: {"payout_id", "amount_cents", "currency"},

@@ -70,10 +70,7 @@ def phrases(locale: str, facts: Facts) -> dict[str, str]:
     if facts.reason is not None:
         general = words[f"reason.{facts.reason}"]
         found["reason"] = words.get(f"reason.{facts.reason}.{facts.absent}", general)
-    if facts.funding is not None and facts.price_cents is not None and facts.currency is not None:
-        costs = {"price": money(locale, facts.price_cents, facts.currency), "credits": str(facts.credits)}
-        found["refund"] = words[f"refund.{facts.funding}"].format_map(costs)
-        found["paid"] = words[f"paid.{facts.funding}"].format_map(costs)
+    found |= _paid(locale, facts)
     found |= _decided(words, facts, found)
     found |= _given_back(words, facts, found)
     found |= _calling(locale, facts)
@@ -81,6 +78,18 @@ def phrases(locale: str, facts: Facts) -> dict[str, str]:
     if facts.earned_for is not None:
         found["earned"] = words[f"earned.{facts.earned_for}"].format_map(found)
     return found
+
+
+def _paid(locale: str, facts: Facts) -> dict[str, str]:
+    """How a session was paid for, and what becomes of that where it is cancelled."""
+    if facts.funding is None or facts.price_cents is None or facts.currency is None:
+        return {}
+    words = catalogue(locale)
+    costs = {"price": money(locale, facts.price_cents, facts.currency), "credits": str(facts.credits)}
+    refund = words[f"refund.{facts.funding}"]
+    if facts.mechanic_id is not None:  # evidence may come late, or have been lost, and then a person decides
+        refund = words.get(f"refund.{facts.funding}.accepted", refund)
+    return {"refund": refund.format_map(costs), "paid": words[f"paid.{facts.funding}"].format_map(costs)}
 
 
 def _given_back(words: Mapping[str, str], facts: Facts, found: Mapping[str, str]) -> dict[str, str]:

@@ -193,6 +193,55 @@ def test_more_that_is_lost_later_is_taken_back_too(refund_env: RefundEnv, before
     assert findings(refund_env.checkout_env.world) == {}
 
 
+@pytest.mark.parametrize("by_hand", [100, 210])
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_was_taken_back_by_hand_counts_before_its_webhook_comes(
+    refund_env: RefundEnv, by_hand: int, *, asked: bool
+) -> None:
+    refund_env.onboard()
+    session_id = refund_env.earned()
+    assert refund_env.payouts() == Sent(sent=1)
+    refund_env.decide(refund_env.dispute(session_id, amount=300), won=False)
+    assert refund_env.of_mechanic() == (0, 210)
+    stripe = refund_env.checkout_env.stripe
+    if asked:
+        stripe.fail(mode="unavailable", method="POST", path="/v1/transfers/*", times=3)
+        assert refund_env.reversals() == Sent(waiting=1)
+        stripe.clear_faults()
+    stripe.disturb(held=True)
+    stripe.reverse(refund_env.payout()["stripe_transfer_id"], by_hand)
+    for hours in (0, 25, 25):  # the key of a call without an answer is Stripe's for a day
+        refund_env.later(hours * 3600)
+        refund_env.reversals()
+    assert (sum(taken_back(refund_env)), refund_env.of_mechanic()) == (210, (0, 0))
+    assert refund_env.payout()["withheld_cents"] == 210
+    stripe.release()
+    over(refund_env)
+    assert findings(refund_env.checkout_env.world) == {}
+
+
+def test_one_reversal_of_a_payout_waits_for_another(refund_env: RefundEnv) -> None:
+    """Whether Stripe made it is not known, so neither is what is still owed."""
+    refund_env.onboard()
+    session_id = refund_env.earned()
+    assert refund_env.payouts() == Sent(sent=1)
+    dispute = refund_env.dispute(session_id, amount=300)
+    refund_env.decide(dispute, won=False)
+    stripe = refund_env.checkout_env.stripe
+    stripe.fail(mode="unavailable", method="POST", path="/v1/transfers/*", times=3)
+    assert refund_env.reversals() == Sent(waiting=1)
+    stripe.clear_faults()
+    stripe.take_more(dispute, 100)
+    refund_env.tell()
+    assert (refund_env.reversals(), taken_back(refund_env)) == (Sent(waiting=1), [])
+    refund_env.later()
+    for _sweep in range(2):
+        refund_env.later()
+        refund_env.reversals()
+    assert (sum(taken_back(refund_env)), refund_env.of_mechanic()) == (280, (0, 0))
+    over(refund_env)
+
+
 def test_a_dispute_in_another_currency_is_ours_because_of_its_payment(refund_env: RefundEnv) -> None:
     refund_env.onboard()
     session_id = refund_env.earned()

@@ -10,17 +10,21 @@ from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.losses.losses import lock_payment_of
 from autodoctor.payments.outgoing.transfer_events import book_reversals
 from autodoctor.payments.stripe import lease
-from autodoctor.payments.stripe.calls import StripeRefused, call_stripe
-from autodoctor.payments.stripe.lease import AttemptOutcome, JobKind, NotYet, Sent
+from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
+from autodoctor.payments.stripe.lease import BACK_OFF, AttemptOutcome, JobKind, NotYet, Sent
 
 if TYPE_CHECKING:
     import stripe
 
 _READ: Final[LiteralString] = """
-SELECT r.payout_id, r.dispute_id, p.intake_id, p.stripe_transfer_id,
-       least(r.amount_cents, mechanic_owes(p.mechanic_id, p.intake_id)) AS amount_cents
+SELECT r.payout_id, r.dispute_id, r.amount_cents, p.intake_id, p.stripe_transfer_id
   FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id
  WHERE r.id = %(id)s
+"""
+_OWED: Final[LiteralString] = """
+SELECT least(%(amount_cents)s, mechanic_owes(%(mechanic_id)s, %(intake_id)s)) AS cents,
+       EXISTS (SELECT FROM payout_reversals o WHERE o.payout_id = %(payout_id)s AND o.id <> %(reversal_id)s
+                  AND o.state = 'sending' AND o.asked_at IS NOT NULL) AS another
 """
 
 _DONE: Final[LiteralString] = """
@@ -33,6 +37,8 @@ _PAID_OFF: Final[LiteralString] = """
 UPDATE payout_reversals SET state = 'cancelled', next_attempt_at = NULL, waits_for = NULL, last_error = NULL
  WHERE id = %(id)s AND state = 'sending' AND lease_id = %(lease_id)s
 """
+
+_ANOTHER_FIRST: Final = NotYet(None, "another reversal of the payout is under way", uncounted=True, after=BACK_OFF[0])
 
 _PAYOUT: Final[LiteralString] = """
 SELECT id, session_id, intake_id, mechanic_id, state, kind FROM payouts WHERE id = %(payout_id)s FOR NO KEY UPDATE
@@ -65,9 +71,11 @@ def _take_back(database: Database, client: "stripe.StripeClient", reversal: Row)
         return _done(database, reversal, listed)
     if given_up := lease.after_the_last(reversal):
         return given_up
-    if reversal["amount_cents"] <= 0:  # netted meanwhile
-        return "netted" if database.execute(_PAID_OFF, reversal) else "lost_lease"
-    intent = lease.intend(database, reversal, min(left, reversal["amount_cents"]))
+    intent = database.transaction(partial(_intend, reversal=reversal, made=listed, left=left))
+    if not isinstance(intent, dict):
+        return intent
+    if intent["asked_cents"] > intent["cents"]:  # until Stripe has forgotten that key: less is asked for then
+        raise OutcomeUnknown("an earlier call asked for more than is owed by now")
     made = call_stripe(
         lambda: client.v1.transfers.reversals.create(
             transfer_id,
@@ -76,6 +84,21 @@ def _take_back(database: Database, client: "stripe.StripeClient", reversal: Row)
         )
     )
     return _done(database, reversal, [*listed, made])
+
+
+def _intend(
+    connection: psycopg.Connection[Row], reversal: Row, made: "list[stripe.TransferReversal]", left: int
+) -> Row | AttemptOutcome | NotYet:
+    """Book what others took back, whose webhook may be late; then store what is asked for: no more than is owed."""
+    payout = _book(connection, reversal, made)
+    values = {**payout, **reversal, "reversal_id": reversal["id"]}
+    owed = connection.execute(_OWED, values).fetchone()
+    if owed is None or owed["cents"] <= 0:
+        return "netted" if connection.execute(_PAID_OFF, reversal).rowcount else "lost_lease"
+    if owed["another"]:
+        return _ANOTHER_FIRST
+    cents = min(left, owed["cents"])
+    return {**lease.intend_within(connection, reversal, cents), "cents": cents}
 
 
 def _is_ours(made: "stripe.TransferReversal", reversal: Row) -> bool:
@@ -89,14 +112,19 @@ def _done(database: Database, reversal: Row, made: "list[stripe.TransferReversal
 def _mark_done(
     connection: psycopg.Connection[Row], reversal: Row, made: "list[stripe.TransferReversal]"
 ) -> AttemptOutcome:
-    """Book what was taken back, unless a webhook did so first."""
+    _book(connection, reversal, made)
+    ours = next((each.id for each in made if _is_ours(each, reversal)), None)
+    return "sent" if connection.execute(_DONE, {**reversal, "reversal_id": ours}).rowcount else "lost_lease"
+
+
+def _book(connection: psycopg.Connection[Row], reversal: Row, made: "list[stripe.TransferReversal]") -> Row:
+    """Book what was taken back, unless a webhook did so first; the payout, locked."""
     lock_payment_of(connection, reversal["intake_id"])
     payout = connection.execute(_PAYOUT, reversal).fetchone()
     if payout is None:
         raise RuntimeError(f"payout {reversal['payout_id']} is gone")
     book_reversals(connection, payout, {each.id: each.amount for each in made})
-    ours = next((each.id for each in made if _is_ours(each, reversal)), None)
-    return "sent" if connection.execute(_DONE, {**reversal, "reversal_id": ours}).rowcount else "lost_lease"
+    return payout
 
 
 _REVERSAL: Final = JobKind("reversal", _READ, _attempt, lease.give_up)

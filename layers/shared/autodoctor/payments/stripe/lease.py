@@ -266,7 +266,12 @@ def intend(database: Database, job: Row, cents: int | None) -> Row:
     Raises:
         LostLease: another attempt holds the job, or somebody has just held the payout.
     """
-    stored = database.one(_INTEND, {**job, "cents": cents})
+    return database.transaction(lambda connection: intend_within(connection, job, cents))
+
+
+def intend_within(connection: psycopg.Connection[Row], job: Row, cents: int | None) -> Row:
+    """The same in a transaction that found out how many cents those are."""
+    stored = connection.execute(_INTEND, {**job, "cents": cents}).fetchone()
     if stored is None:
         raise LostLease
     return stored

@@ -272,13 +272,11 @@ BEGIN
       NEW.ended_at := at;
     END IF;
     INSERT INTO session_assignment_events
-      (session_id, occurred_at, assignment_id, from_status, to_status, actor, actor_id, data)
-    VALUES (NEW.session_id, at, NEW.id, source, NEW.status, coalesce(NEW.actor, 'db:' || session_user), NEW.actor_id,
-            NEW.change_data);
+      (session_id, occurred_at, assignment_id, from_status, to_status, actor, actor_id)
+    VALUES (NEW.session_id, at, NEW.id, source, NEW.status, coalesce(NEW.actor, 'db:' || session_user), NEW.actor_id);
   END IF;
   NEW.actor := NULL;
   NEW.actor_id := NULL;
-  NEW.change_data := NULL;
   RETURN NEW;
 END
 $$;
@@ -750,17 +748,19 @@ CREATE TABLE public.session_assignments (
     mechanic_id uuid,
     offer_expires_at timestamp with time zone,
     ended_at timestamp with time zone,
+    decline_reason text,
     actor text,
     actor_id uuid,
-    change_data jsonb,
     CONSTRAINT session_assignments_accepted_by_somebody CHECK (((status <> ALL (ARRAY['accepted'::text, 'completed'::text])) OR (mechanic_id IS NOT NULL))),
-    CONSTRAINT session_assignments_actor_is_consumed CHECK ((num_nonnulls(actor, actor_id, change_data) = 0)),
+    CONSTRAINT session_assignments_actor_is_consumed CHECK ((num_nonnulls(actor, actor_id) = 0)),
     CONSTRAINT session_assignments_attempt_check CHECK ((attempt > 0)),
+    CONSTRAINT session_assignments_decline_reason_check CHECK (((length(decline_reason) >= 1) AND (length(decline_reason) <= 500))),
     CONSTRAINT session_assignments_end_is_stamped CHECK (((status = ANY (ARRAY['declined'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT session_assignments_offer_is_complete CHECK (((status <> ALL (ARRAY['offered'::text, 'declined'::text])) OR ((mechanic_id IS NOT NULL) AND (offer_expires_at IS NOT NULL)))),
     CONSTRAINT session_assignments_precedence_check CHECK (((precedence >= '-1'::integer) AND (precedence <= 2))),
     CONSTRAINT session_assignments_queued_has_a_time CHECK (((status <> ALL (ARRAY['queued'::text, 'offered'::text, 'accepted'::text, 'declined'::text, 'completed'::text])) OR (queued_at IS NOT NULL))),
     CONSTRAINT session_assignments_queued_is_unassigned CHECK (((status <> ALL (ARRAY['pending_waiver'::text, 'queued'::text])) OR ((mechanic_id IS NULL) AND (offer_expires_at IS NULL)))),
+    CONSTRAINT session_assignments_reason_of_a_decline CHECK (((decline_reason IS NULL) OR (status = 'declined'::text))),
     CONSTRAINT session_assignments_status_known CHECK ((status = ANY (ARRAY['pending_waiver'::text, 'queued'::text, 'offered'::text, 'accepted'::text, 'declined'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])))
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
@@ -789,11 +789,11 @@ COMMENT ON COLUMN public.session_assignments.offer_expires_at IS 'The end of the
 
 COMMENT ON COLUMN public.session_assignments.ended_at IS 'When it stopped being open.';
 
+COMMENT ON COLUMN public.session_assignments.decline_reason IS 'Why the mechanic declined, in their words; personal data, so not in the audit trail.';
+
 COMMENT ON COLUMN public.session_assignments.actor IS 'Write-only, as in sessions.';
 
 COMMENT ON COLUMN public.session_assignments.actor_id IS 'Write-only, as in sessions.';
-
-COMMENT ON COLUMN public.session_assignments.change_data IS 'Write-only, as in sessions.';
 
 CREATE FUNCTION public.check_assignment_move(was public.session_assignments, row_now public.session_assignments, at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -804,6 +804,8 @@ BEGIN
   ELSIF row_now.status = was.status THEN
     IF row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
       RAISE EXCEPTION 'the mechanic of assignment % changes only with its status', was.id USING ERRCODE = 'AD004';
+    ELSIF row_now.decline_reason <> coalesce(was.decline_reason, '') THEN
+      RAISE EXCEPTION 'the reason of assignment % is said as it is declined, or erased', was.id USING ERRCODE = 'AD004';
     END IF;
   ELSIF NOT assignment_may_move(was.status, row_now.status) THEN
     RAISE EXCEPTION 'assignment % cannot go from % to %', was.id, was.status, row_now.status USING ERRCODE = 'AD001';
@@ -1098,7 +1100,7 @@ COMMENT ON COLUMN public.session_assignment_events.actor IS 'Who acted, as in se
 
 COMMENT ON COLUMN public.session_assignment_events.from_status IS 'Null for the creation.';
 
-COMMENT ON COLUMN public.session_assignment_events.data IS 'Further facts.';
+COMMENT ON COLUMN public.session_assignment_events.data IS 'What an import or a repair says of it; no person''s words, as nothing erases them here.';
 
 CREATE TABLE public.session_events (
     session_id uuid NOT NULL,
@@ -1125,7 +1127,7 @@ COMMENT ON COLUMN public.session_events.from_status IS 'Null for the creation.';
 
 COMMENT ON COLUMN public.session_events.to_status IS 'The status that the session got.';
 
-COMMENT ON COLUMN public.session_events.data IS 'Further facts.';
+COMMENT ON COLUMN public.session_events.data IS 'Further facts; no person''s words, as nothing erases them here.';
 
 CREATE VIEW public.outbox_events AS
  SELECT o.subject_id,
@@ -2027,6 +2029,8 @@ BEGIN
   UPDATE intakes SET customer_name = '[erased]', vehicle = '{}', concern = '[erased]' WHERE customer_id = erased;
   GET DIAGNOSTICS touched = ROW_COUNT;
   UPDATE session_notes SET text = '' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
+  UPDATE session_assignments SET decline_reason = NULL FROM sessions s
+   WHERE s.id = session_id AND s.customer_id = erased AND decline_reason IS NOT NULL;
   UPDATE end_explanations SET text = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   UPDATE contests SET words = '', answer = CASE WHEN answer IS NOT NULL THEN '' END
     FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
@@ -2086,6 +2090,7 @@ BEGIN
      AND mechanic_id = erased AND text <> '';
   UPDATE contests SET answer = '' FROM sessions s
    WHERE s.id = session_id AND s.mechanic_id = erased AND answer <> '';
+  UPDATE session_assignments SET decline_reason = NULL WHERE mechanic_id = erased AND decline_reason IS NOT NULL;
   UPDATE attachments SET state = 'gone' WHERE user_id = mechanic_user AND role = 'mechanic' AND state <> 'gone';
   UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
   UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = mechanic_user AND address_hash IS NOT NULL;
@@ -9829,11 +9834,11 @@ GRANT INSERT(mechanic_id),UPDATE(mechanic_id) ON TABLE public.session_assignment
 
 GRANT INSERT(offer_expires_at),UPDATE(offer_expires_at) ON TABLE public.session_assignments TO autodoctor_app;
 
+GRANT UPDATE(decline_reason) ON TABLE public.session_assignments TO autodoctor_app;
+
 GRANT INSERT(actor),UPDATE(actor) ON TABLE public.session_assignments TO autodoctor_app;
 
 GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.session_assignments TO autodoctor_app;
-
-GRANT UPDATE(change_data) ON TABLE public.session_assignments TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.quotes TO autodoctor_app;
 

@@ -81,7 +81,7 @@ NO_WORDS: Final[dict[str, tuple[str, ...]]] = {
             "missed_offers",
         ),
         *("notification_locales", "receipt_lines", "receipt_numbers"),
-        *("rooms", "session_assignments", "session_participants", "session_summaries", "sessions", "settlements_due"),
+        *("rooms", "session_participants", "session_summaries", "sessions", "settlements_due"),
     ),
     "the erasure itself writes it": ("erasures",),
     "runs, alerts and changes of staff: ids, counts and cents": (

@@ -24,6 +24,7 @@ from autodoctor.operations.mechanic_privacy import (
 from autodoctor.operations.privacy import CustomerBusy, NoSuchCustomer, erase_customer, export_customer
 from autodoctor.payments.settlement import settle
 from autodoctor.quotes.quotes import AmountRequest, EscalationRequest, escalate, give_amount
+from autodoctor.sessions.accept import decline
 from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.end import Ender, end_session, explain_end
 from autodoctor.sessions.notes import NotesRequest, save_notes
@@ -238,6 +239,24 @@ def test_a_mechanic_is_erased_and_the_customers_record_stays(world: World, owner
     assert world.one("SELECT status FROM mechanics WHERE id = %s", mechanic.id) == "suspended"
     assert (proof.sessions, proof.erased_by) == (1, "autodoctor_owner:ada")
     assert erase_mechanic(owner, mechanic.user_id, "bob") == proof
+
+
+@pytest.mark.parametrize("whose", ["customer", "mechanic"])
+def test_why_a_mechanic_declined_is_in_their_copy_until_either_is_erased(
+    world: World, owner: Database, whose: str
+) -> None:
+    customer, mechanic = new_id(), world.mechanic()
+    offered = world.queued(customer, preferredMechanicId=str(mechanic.id))
+    decline(world.app, mechanic.user_id, offered.assignment_id, why := "Too far from Zapf Street")
+    world.end(customer, offered.session_id)
+    (said,) = export_mechanic(owner, mechanic.user_id)["declines"]
+    assert (said["sessionId"], said["reason"]) == (str(offered.session_id), why)
+    assert [name for name, rows in everything(world).items() if why in rows] == ["session_assignments"]
+    if whose == "customer":
+        erase_customer(owner, customer, "ada")
+    else:
+        erase_mechanic(owner, mechanic.user_id, "ada")
+    assert [name for name, rows in everything(world).items() if why in rows] == []
 
 
 def test_who_was_both_is_erased_as_each(world: World, owner: Database) -> None:

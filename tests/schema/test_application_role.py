@@ -89,7 +89,7 @@ MAY_UPDATE = {
         *("status", "mechanic_id", "ended_at", "end_reason"),
         *("absent", "actor", "actor_id", "change_data"),
     },
-    "session_assignments": {"status", "mechanic_id", "offer_expires_at", "actor", "actor_id", "change_data"},
+    "session_assignments": {"status", "mechanic_id", "offer_expires_at", "decline_reason", "actor", "actor_id"},
     "notifications": {"read_at"},
     "mail_deliveries": {"claim_id", "claimed_at", "state", "message_id", "error", "address_hash", "settled_at"},
     "notification_preferences": {"email", "in_app", "push", "updated_at"},

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from autodoctor.db import Refused
 from autodoctor.errors import (
     AssignmentNotFound,
     AssignmentUnavailable,
@@ -229,13 +230,23 @@ def test_declining_again_is_the_same_answer(world: World) -> None:
     assert decline(world.app, mechanic.user_id, created.assignment_id) == first
 
 
-def test_the_reason_is_kept_with_the_audit_row(world: World) -> None:
+def test_the_reason_is_kept_where_it_can_be_erased_and_not_in_the_audit_trail(world: World) -> None:
     mechanic = world.mechanic()
     created = world.queued(preferredMechanicId=mechanic.id)
     decline(world.app, mechanic.user_id, created.assignment_id, "Too far")
     row = world.owner.execute("SELECT * FROM session_assignment_events WHERE to_status = 'declined'").fetchone()
     assert row is not None
-    assert (row["data"], row["actor"], row["actor_id"]) == ({"reason": "Too far"}, "mechanic", mechanic.user_id)
+    assert (row["data"], row["actor"], row["actor_id"]) == (None, "mechanic", mechanic.user_id)
+    assert world.one("SELECT decline_reason FROM session_assignments WHERE id = %s", created.assignment_id) == "Too far"
+
+
+def test_nobody_gives_another_reason_afterwards(world: World) -> None:
+    mechanic = world.mechanic()
+    created = world.queued(preferredMechanicId=mechanic.id)
+    decline(world.app, mechanic.user_id, created.assignment_id)
+    change = "UPDATE session_assignments SET decline_reason = 'Rude' WHERE id = %s"
+    with pytest.raises(Refused, match="AD004"):
+        world.app.execute(change, [created.assignment_id])
 
 
 @pytest.mark.parametrize("state", ["queued", "accepted", "offered to another"])

@@ -28,6 +28,9 @@ SELECT jsonb_build_object(
               FROM attachments f WHERE f.user_id = m.user_id AND f.role = 'mechanic'),
   'quotes', (SELECT coalesce(jsonb_agg(to_jsonb(q) - '{actor,actor_id}'::text[] ORDER BY q.id), '[]')
                FROM quotes q WHERE q.mechanic_id = m.id),
+  'declines', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                 'sessionId', a.session_id, 'at', a.ended_at, 'reason', a.decline_reason) ORDER BY a.id), '[]')
+                 FROM session_assignments a WHERE a.mechanic_id = m.id AND a.decline_reason IS NOT NULL),
   'answers', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'sessionId', k.session_id, 'at', k.answered_at, 'text', k.answer) ORDER BY k.session_id), '[]')
                 FROM contests k JOIN sessions s ON s.id = k.session_id

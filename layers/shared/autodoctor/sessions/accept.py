@@ -4,7 +4,6 @@ from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
-from psycopg.types.json import Jsonb
 from pydantic import StringConstraints
 
 from autodoctor.db import Database, Refused, Row
@@ -60,7 +59,7 @@ WITH session AS MATERIALIZED (
      FOR NO KEY UPDATE OF s
 )
 UPDATE session_assignments a
-   SET status = 'declined', actor = 'mechanic', actor_id = %(user_id)s, change_data = %(data)s
+   SET status = 'declined', actor = 'mechanic', actor_id = %(user_id)s, decline_reason = %(reason)s
   FROM session, mechanics m
  WHERE a.id = %(assignment_id)s AND a.session_id = session.id AND m.user_id = %(user_id)s
    AND a.status = 'offered' AND visible_now(a, m.id, m.workshop_id)
@@ -129,7 +128,7 @@ def decline(database: Database, user_id: UUID, assignment_id: UUID, reason: str 
     Args:
         user_id: the mechanic's `sub`; a suspended one may decline too.
         assignment_id: the offer.
-        reason: kept with the audit row.
+        reason: kept until either party is erased.
 
     Returns:
         The declined offer; repeating it gives the same.
@@ -142,7 +141,7 @@ def decline(database: Database, user_id: UUID, assignment_id: UUID, reason: str 
     parameters = {
         "user_id": user_id,
         "assignment_id": assignment_id,
-        "data": Jsonb({"reason": reason}) if reason else None,
+        "reason": reason or None,
     }
     try:
         declined = database.one(_DECLINE, parameters)

@@ -111,6 +111,8 @@ BEGIN
   UPDATE intakes SET customer_name = '[erased]', vehicle = '{}', concern = '[erased]' WHERE customer_id = erased;
   GET DIAGNOSTICS touched = ROW_COUNT;
   UPDATE session_notes SET text = '' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
+  UPDATE session_assignments SET decline_reason = NULL FROM sessions s
+   WHERE s.id = session_id AND s.customer_id = erased AND decline_reason IS NOT NULL;
   UPDATE end_explanations SET text = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   UPDATE contests SET words = '', answer = CASE WHEN answer IS NOT NULL THEN '' END
     FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
@@ -169,6 +171,7 @@ BEGIN
      AND mechanic_id = erased AND text <> '';
   UPDATE contests SET answer = '' FROM sessions s
    WHERE s.id = session_id AND s.mechanic_id = erased AND answer <> '';
+  UPDATE session_assignments SET decline_reason = NULL WHERE mechanic_id = erased AND decline_reason IS NOT NULL;
   UPDATE attachments SET state = 'gone' WHERE user_id = mechanic_user AND role = 'mechanic' AND state <> 'gone';
   UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
   UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = mechanic_user AND address_hash IS NOT NULL;

@@ -137,9 +137,9 @@ CREATE TABLE session_assignments (
   mechanic_id       uuid REFERENCES mechanics (id),
   offer_expires_at  timestamptz,
   ended_at          timestamptz,
+  decline_reason    text CHECK (length(decline_reason) BETWEEN 1 AND 500),
   actor             text,
   actor_id          uuid,
-  change_data       jsonb,
 
   CONSTRAINT session_assignments_attempt UNIQUE (session_id, attempt),
   CONSTRAINT session_assignments_status_known CHECK (status IN
@@ -154,7 +154,8 @@ CREATE TABLE session_assignments (
     status NOT IN ('accepted', 'completed') OR mechanic_id IS NOT NULL),
   CONSTRAINT session_assignments_end_is_stamped CHECK (
     (status IN ('declined', 'completed', 'cancelled', 'expired')) = (ended_at IS NOT NULL)),
-  CONSTRAINT session_assignments_actor_is_consumed CHECK (num_nonnulls(actor, actor_id, change_data) = 0)
+  CONSTRAINT session_assignments_reason_of_a_decline CHECK (decline_reason IS NULL OR status = 'declined'),
+  CONSTRAINT session_assignments_actor_is_consumed CHECK (num_nonnulls(actor, actor_id) = 0)
 );
 -- An assignment that left the queue stays in its index until a vacuum: run one after this many, not after a fifth of the table.
 ALTER TABLE session_assignments SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
@@ -179,15 +180,15 @@ COMMENT ON COLUMN session_assignments.status IS 'pending_waiver, queued, offered
 COMMENT ON COLUMN session_assignments.mechanic_id IS 'The mechanic to whom it is offered, or who accepted.';
 COMMENT ON COLUMN session_assignments.offer_expires_at IS 'The end of the reservation for mechanic_id; set on every assignment that was an offer.';
 COMMENT ON COLUMN session_assignments.ended_at IS 'When it stopped being open.';
+COMMENT ON COLUMN session_assignments.decline_reason IS 'Why the mechanic declined, in their words; personal data, so not in the audit trail.';
 COMMENT ON COLUMN session_assignments.actor IS 'Write-only, as in sessions.';
 COMMENT ON COLUMN session_assignments.actor_id IS 'Write-only, as in sessions.';
-COMMENT ON COLUMN session_assignments.change_data IS 'Write-only, as in sessions.';
 CREATE TRIGGER session_assignments_are_kept BEFORE DELETE OR TRUNCATE ON session_assignments
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT,
       INSERT (id, session_id, attempt, urgent, available_at, workshop_id, status, mechanic_id, offer_expires_at,
               actor, actor_id),
-      UPDATE (status, mechanic_id, offer_expires_at, actor, actor_id, change_data)
+      UPDATE (status, mechanic_id, offer_expires_at, decline_reason, actor, actor_id)
   ON session_assignments TO autodoctor_app;
 
 CREATE TABLE session_participants (
@@ -250,7 +251,7 @@ COMMENT ON COLUMN session_events.actor_id IS 'The user''s id (sub), if a user ac
 COMMENT ON COLUMN session_events.actor IS 'Who acted, as in sessions.actor.';
 COMMENT ON COLUMN session_events.from_status IS 'Null for the creation.';
 COMMENT ON COLUMN session_events.to_status IS 'The status that the session got.';
-COMMENT ON COLUMN session_events.data IS 'Further facts.';
+COMMENT ON COLUMN session_events.data IS 'Further facts; no person''s words, as nothing erases them here.';
 CREATE TRIGGER session_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON session_events
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT ON session_events TO autodoctor_app;
@@ -372,7 +373,7 @@ COMMENT ON COLUMN session_assignment_events.occurred_at IS 'When, by the databas
 COMMENT ON COLUMN session_assignment_events.actor_id IS 'The user''s id (sub), if a user acted.';
 COMMENT ON COLUMN session_assignment_events.actor IS 'Who acted, as in sessions.actor.';
 COMMENT ON COLUMN session_assignment_events.from_status IS 'Null for the creation.';
-COMMENT ON COLUMN session_assignment_events.data IS 'Further facts.';
+COMMENT ON COLUMN session_assignment_events.data IS 'What an import or a repair says of it; no person''s words, as nothing erases them here.';
 CREATE TRIGGER session_assignment_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON session_assignment_events
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT ON session_assignment_events TO autodoctor_app;

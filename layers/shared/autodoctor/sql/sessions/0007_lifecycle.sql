@@ -186,6 +186,8 @@ BEGIN
   ELSIF row_now.status = was.status THEN
     IF row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
       RAISE EXCEPTION 'the mechanic of assignment % changes only with its status', was.id USING ERRCODE = 'AD004';
+    ELSIF row_now.decline_reason <> coalesce(was.decline_reason, '') THEN
+      RAISE EXCEPTION 'the reason of assignment % is said as it is declined, or erased', was.id USING ERRCODE = 'AD004';
     END IF;
   ELSIF NOT assignment_may_move(was.status, row_now.status) THEN
     RAISE EXCEPTION 'assignment % cannot go from % to %', was.id, was.status, row_now.status USING ERRCODE = 'AD001';
@@ -232,13 +234,11 @@ BEGIN
       NEW.ended_at := at;
     END IF;
     INSERT INTO session_assignment_events
-      (session_id, occurred_at, assignment_id, from_status, to_status, actor, actor_id, data)
-    VALUES (NEW.session_id, at, NEW.id, source, NEW.status, coalesce(NEW.actor, 'db:' || session_user), NEW.actor_id,
-            NEW.change_data);
+      (session_id, occurred_at, assignment_id, from_status, to_status, actor, actor_id)
+    VALUES (NEW.session_id, at, NEW.id, source, NEW.status, coalesce(NEW.actor, 'db:' || session_user), NEW.actor_id);
   END IF;
   NEW.actor := NULL;
   NEW.actor_id := NULL;
-  NEW.change_data := NULL;
   RETURN NEW;
 END
 $$;

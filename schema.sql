@@ -1773,7 +1773,9 @@ CREATE FUNCTION public.dispute_evidence_guard() RETURNS trigger
     AS $$
 DECLARE
   by_admin boolean := NEW.change_id IS DISTINCT FROM OLD.change_id AND num_nonnulls(NEW.change_id, NEW.changed_by) = 2;
-  emptied boolean := NEW.texts = '{}' AND OLD.texts <> '{}';
+  -- the application's role empties what is over; an erasure's trigger, with the owner's rights, what is not
+  emptied boolean := NEW.texts = '{}' AND OLD.texts <> '{}'
+                     AND (OLD.state IN ('sent', 'closed') OR current_user <> 'autodoctor_app');
 BEGIN
   IF (NEW.dispute_id, NEW.checkout_id) <> (OLD.dispute_id, OLD.checkout_id) OR NEW.version < OLD.version
      OR OLD.state IN ('sent', 'closed') AND (NEW.state, NEW.version, NEW.sends) <> (OLD.state, OLD.version, OLD.sends) THEN
@@ -4121,6 +4123,24 @@ $$;
 
 COMMENT ON FUNCTION public.payout_hold() IS 'How long what a mechanic has earned stays here, so that its customer can contest it: the settings table (payout_hold_hours), then 24 hours.';
 
+CREATE FUNCTION public.payout_holds_audited() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  admin uuid := CASE WHEN NEW.released_at IS NULL THEN NEW.held_by ELSE NEW.released_by END;
+BEGIN
+  INSERT INTO admin_changes (id, actor_id, actor, kind, subject, changed, before, after)
+  VALUES (new_id(), admin, CASE WHEN admin IS NULL THEN 'db:' || session_user END,
+          CASE WHEN NEW.released_at IS NULL THEN 'payout.held' ELSE 'payout.released' END,
+          NEW.payout_id::text, '{held}', jsonb_build_object('held', NEW.released_at IS NOT NULL),
+          jsonb_build_object('held', NEW.released_at IS NULL, 'reason', NEW.reason));
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.payout_holds_audited() IS 'Records in admin_changes who held or released a payout: an admin, or the application''s role in a statement that names none.';
+
 CREATE FUNCTION public.payout_holds_follow() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -4132,17 +4152,11 @@ BEGIN
     UPDATE payouts SET state = 'due', waits_for = NULL, attempts = 0, next_attempt_at = clock_timestamp()
      WHERE id = NEW.payout_id AND state = 'held' AND waits_for = 'release';
   END IF;
-  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
-  SELECT new_id(), admin, CASE WHEN NEW.released_at IS NULL THEN 'payout.held' ELSE 'payout.released' END,
-         NEW.payout_id::text, '{held}', jsonb_build_object('held', NEW.released_at IS NOT NULL),
-         jsonb_build_object('held', NEW.released_at IS NULL, 'reason', NEW.reason)
-    FROM (SELECT CASE WHEN NEW.released_at IS NULL THEN NEW.held_by ELSE NEW.released_by END AS admin) AS who
-   WHERE admin IS NOT NULL;
   RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION public.payout_holds_follow() IS 'Holds the payout, or has it sent once nothing holds it any more; records an admin''s decision in admin_changes.';
+COMMENT ON FUNCTION public.payout_holds_follow() IS 'Holds the payout, or has it sent once nothing holds it any more.';
 
 CREATE FUNCTION public.payouts_begin_held() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -9413,6 +9427,14 @@ CREATE TRIGGER offers_are_counted AFTER UPDATE OF status ON public.session_assig
 CREATE TRIGGER open_next_assignment AFTER UPDATE ON public.session_assignments FOR EACH ROW WHEN (((old.status <> new.status) AND (new.status = ANY (ARRAY['declined'::text, 'expired'::text])))) EXECUTE FUNCTION public.open_next_assignment();
 
 CREATE CONSTRAINT TRIGGER participants_consistent AFTER DELETE OR UPDATE ON public.session_participants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.participants_consistent();
+
+CREATE TRIGGER payout_holds_audited AFTER INSERT ON public.payout_holds FOR EACH ROW WHEN (((new.held_by IS NOT NULL) OR (CURRENT_USER = 'autodoctor_app'::name))) EXECUTE FUNCTION public.payout_holds_audited();
+
+CREATE TRIGGER payout_holds_audited_again AFTER UPDATE ON public.payout_holds FOR EACH ROW WHEN ((((old.released_at IS DISTINCT FROM new.released_at) OR (old.released_by IS DISTINCT FROM new.released_by)) AND ((
+        CASE
+            WHEN (new.released_at IS NULL) THEN new.held_by
+            ELSE new.released_by
+        END IS NOT NULL) OR (CURRENT_USER = 'autodoctor_app'::name)))) EXECUTE FUNCTION public.payout_holds_audited();
 
 CREATE TRIGGER payout_holds_follow AFTER INSERT OR UPDATE OF released_at ON public.payout_holds FOR EACH ROW EXECUTE FUNCTION public.payout_holds_follow();
 

@@ -8,10 +8,12 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from autodoctor.admin.payouts import HoldRequest, hold
 from autodoctor.ids import new_id
 from autodoctor.integrity.verify import reader, verify
 from localcloud.database.postgres import APP_ROLE
 from support.database.rights import FUNCTIONS, TABLES
+from support.money.ring import Ring
 from support.world import World
 
 _RIGHTS = """
@@ -77,6 +79,43 @@ def test_a_change_that_names_no_admin_is_audited_and_found(
     [change] = world.owner.execute(_CHANGES).fetchall()
     assert (change["kind"], change["actor"]) == (kind, f"db:{APP_ROLE}")
     assert "change_by_nobody" in found(world)
+
+
+@pytest.mark.parametrize(
+    ("statement", "actor"),
+    [
+        ("UPDATE payout_holds SET released_at = clock_timestamp()", f"db:{APP_ROLE}"),
+        ("UPDATE payout_holds SET released_at = clock_timestamp(), released_by = new_id()", None),
+    ],
+)
+def test_a_release_is_audited_whoever_it_names(
+    world: World, thief: psycopg.Connection[Any], statement: str, actor: str | None
+) -> None:
+    """The share of a large quote, and the session's own payout that an admin held."""
+    ring = Ring(world)
+    ring.held_session("card", 10_000_000)
+    payout = world.one("SELECT id FROM payouts WHERE kind = 'session'")
+    hold(world.app, new_id(), payout, HoldRequest(reason="Who is this?"))
+    before = world.one("SELECT max(id::text) FROM admin_changes")
+    thief.execute(statement.encode())
+    assert world.one("SELECT count(*) FROM payouts WHERE state = 'due'") == 2
+    released = world.owner.execute(
+        "SELECT kind, actor, after->>'reason' AS reason FROM admin_changes WHERE id::text > %s ORDER BY 3", [before]
+    ).fetchall()
+    assert [tuple(each.values()) for each in released] == [
+        ("payout.released", actor, "escalation"),
+        ("payout.released", actor, "operator"),
+    ]
+    assert ("change_by_nobody" in found(world)) == (actor is not None)
+
+
+def test_what_the_system_holds_and_releases_is_no_change_by_anybody(world: World) -> None:
+    ring = Ring(world)
+    ring.held_session("card", 1_000)
+    for status in ("suspended", "active"):
+        world.owner.execute("UPDATE mechanics SET status = %s", [status])
+    assert world.one("SELECT count(*) FROM payout_holds WHERE released_at IS NOT NULL") > 0
+    assert world.one("SELECT count(*) FROM admin_changes") == 0
 
 
 def test_availability_is_no_change_of_a_mechanic(world: World, thief: psycopg.Connection[Any]) -> None:

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from autodoctor.contests.cases import cases
-from autodoctor.db import Database
+from autodoctor.db import Database, Refused
 from autodoctor.disputes.discretion import discreet
 from autodoctor.ids import new_id
 from autodoctor.operations.privacy import erase_customer, export_customer
@@ -203,3 +203,11 @@ def test_nobody_sends_or_writes_what_no_admin_did(refund_env: RefundEnv, change:
     with pytest.raises(psycopg.Error) as refused:
         refund_env.checkout_env.world.owner.execute("UPDATE dispute_evidence SET " + change)
     assert refused.value.sqlstate == code
+
+
+def test_the_application_empties_nothing_that_is_not_over(refund_env: RefundEnv) -> None:
+    refund_env.dispute(held(refund_env))
+    sweep(refund_env)
+    with pytest.raises(Refused, match="AD004"):
+        refund_env.checkout_env.world.app.execute("UPDATE dispute_evidence SET texts = '{}'", ())
+    assert evidence(refund_env)["texts"] != {}

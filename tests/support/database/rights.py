@@ -72,9 +72,10 @@ TABLES: Final = {
     "INSERT notifications": "an entry in the application",
     "UPDATE notifications": "marks it as read",
     "UPDATE outbox": "counts what the bus refused; no DELETE, so no lock on the table either",
-    "INSERT payout_holds": "holds a payout; the more the safer",
+    "INSERT payout_holds": "holds a payout; the more the safer; audited by trigger",
     "UPDATE payout_holds": (
-        "an admin's release, audited; a destination's hold also asks the time, which nobody can write"
+        "an admin's release; audited by trigger, and one that names no admin is found by verify; a destination's hold"
+        " also asks the time, which nobody can write"
     ),
     "INSERT payout_reversals": "takes a payout back after a lost dispute",
     "UPDATE payout_reversals": "its attempts and its end",

@@ -67,7 +67,7 @@ DISPUTED_REST: Final = Check(
 UNNAMED_CHANGE: Final = Check(
     "change_by_nobody",
     Section.METADATA,
-    "a mechanic, workshop, plan or pack was changed by a statement that names no admin",
+    "a mechanic, workshop, plan, pack or hold of a payout was changed by a statement that names no admin",
 )
 ROLE_SETTING: Final = Check(
     "role_setting", Section.METADATA, "the application's role has a setting that no migration gave it, or lacks one"

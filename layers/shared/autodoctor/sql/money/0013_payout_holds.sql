@@ -97,18 +97,36 @@ BEGIN
     UPDATE payouts SET state = 'due', waits_for = NULL, attempts = 0, next_attempt_at = clock_timestamp()
      WHERE id = NEW.payout_id AND state = 'held' AND waits_for = 'release';
   END IF;
-  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
-  SELECT new_id(), admin, CASE WHEN NEW.released_at IS NULL THEN 'payout.held' ELSE 'payout.released' END,
-         NEW.payout_id::text, '{held}', jsonb_build_object('held', NEW.released_at IS NOT NULL),
-         jsonb_build_object('held', NEW.released_at IS NULL, 'reason', NEW.reason)
-    FROM (SELECT CASE WHEN NEW.released_at IS NULL THEN NEW.held_by ELSE NEW.released_by END AS admin) AS who
-   WHERE admin IS NOT NULL;
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION payout_holds_follow() IS 'Holds the payout, or has it sent once nothing holds it any more; records an admin''s decision in admin_changes.';
+COMMENT ON FUNCTION payout_holds_follow() IS 'Holds the payout, or has it sent once nothing holds it any more.';
 CREATE TRIGGER payout_holds_follow AFTER INSERT OR UPDATE OF released_at ON payout_holds
   FOR EACH ROW EXECUTE FUNCTION payout_holds_follow();
+
+CREATE FUNCTION payout_holds_audited() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  admin uuid := CASE WHEN NEW.released_at IS NULL THEN NEW.held_by ELSE NEW.released_by END;
+BEGIN
+  INSERT INTO admin_changes (id, actor_id, actor, kind, subject, changed, before, after)
+  VALUES (new_id(), admin, CASE WHEN admin IS NULL THEN 'db:' || session_user END,
+          CASE WHEN NEW.released_at IS NULL THEN 'payout.held' ELSE 'payout.released' END,
+          NEW.payout_id::text, '{held}', jsonb_build_object('held', NEW.released_at IS NOT NULL),
+          jsonb_build_object('held', NEW.released_at IS NULL, 'reason', NEW.reason));
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION payout_holds_audited() IS
+  'Records in admin_changes who held or released a payout: an admin, or the application''s role in a statement that names none.';
+-- The system's own holds and releases are made by functions with the owner's rights, so current_user tells them apart.
+CREATE TRIGGER payout_holds_audited AFTER INSERT ON payout_holds FOR EACH ROW
+  WHEN (NEW.held_by IS NOT NULL OR current_user = 'autodoctor_app') EXECUTE FUNCTION payout_holds_audited();
+CREATE TRIGGER payout_holds_audited_again AFTER UPDATE ON payout_holds FOR EACH ROW
+  WHEN ((OLD.released_at, OLD.released_by) IS DISTINCT FROM (NEW.released_at, NEW.released_by)
+        AND (CASE WHEN NEW.released_at IS NULL THEN NEW.held_by ELSE NEW.released_by END IS NOT NULL
+             OR current_user = 'autodoctor_app'))
+  EXECUTE FUNCTION payout_holds_audited();
 
 CREATE FUNCTION escalation_needs_release(session uuid, cents bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT NOT EXISTS (

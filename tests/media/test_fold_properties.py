@@ -72,7 +72,8 @@ def meetings(draw: st.DrawFn) -> tuple[dict[Party, list[Told]], list[tuple[float
     there: dict[Party, list[tuple[float, float]]] = {}
     parties: tuple[Party, Party] = ("customer", "mechanic")
     for party in parties:
-        instants = sorted(draw(st.lists(st.integers(0, 200), min_size=2, max_size=6, unique=True)))
+        # from 1 on: 0 is up to a millisecond before the meeting was asked for, which bounds it
+        instants = sorted(draw(st.lists(st.integers(1, 200), min_size=2, max_size=6, unique=True)))
         pairs = list(zip(instants[::2], instants[1::2], strict=False))
         there[party] = [(float(since), float(until)) for since, until in pairs]
         moves[party] = [each for since, until in there[party] for each in ((since, "joined"), (until, "left"))]

@@ -69,6 +69,22 @@ def test_what_its_credits_paid_for_is_held_and_sent_when_it_is_won(refund_env: R
     refund_env.balanced()
 
 
+def test_what_another_pack_released_is_held_again_when_that_is_disputed_too(refund_env: RefundEnv) -> None:
+    refund_env.onboard()
+    refund_env.checkout_env.stripe.add_funds(10_000)
+    customer = new_id()
+    first = refund_env.pack(customer)
+    session_id = spent(refund_env, customer)
+    disputed(refund_env, first)
+    second = refund_env.pack(customer)
+    assert held(refund_env) == []
+    disputed(refund_env, second)
+    assert held(refund_env) == [session_id]
+    refund_env.later()
+    assert refund_env.payouts() == Sent()
+    assert findings(refund_env.checkout_env.world) == {}
+
+
 def test_a_session_that_goes_on_is_held_when_it_is_settled(refund_env: RefundEnv) -> None:
     customer = new_id()
     intent = refund_env.pack(customer)

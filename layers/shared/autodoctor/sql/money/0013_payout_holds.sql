@@ -182,10 +182,11 @@ BEGIN
       FROM spent JOIN payouts p ON p.intake_id = spent.id
      WHERE NOT spent.doubtful AND h.payout_id = p.id AND h.reason = 'disputed_credits' AND h.released_at IS NULL
   )
-  INSERT INTO payout_holds (payout_id, reason)
+  INSERT INTO payout_holds AS h (payout_id, reason)
   SELECT p.id, 'disputed_credits' FROM spent JOIN payouts p ON p.intake_id = spent.id
    WHERE spent.doubtful AND p.state IN ('due', 'held', 'sending', 'failed')
-  ON CONFLICT (payout_id, reason) DO NOTHING; -- an admin's release stands
+  ON CONFLICT (payout_id, reason) DO UPDATE SET held_at = clock_timestamp(), released_at = NULL
+   WHERE h.released_at IS NOT NULL AND h.released_by IS NULL; -- an admin's release stands
 END
 $$;
 COMMENT ON FUNCTION hold_disputed_credits(uuid) IS

@@ -5330,14 +5330,27 @@ CREATE FUNCTION public.return_netted(mechanic uuid, of_session uuid, cents bigin
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
-  INSERT INTO payouts AS p (session_id, mechanic_id, kind, amount_cents) VALUES (of_session, mechanic, 'returned', cents)
-  ON CONFLICT (session_id, kind, extension_id) DO UPDATE
-     SET amount_cents = p.amount_cents + excluded.amount_cents,
-         state = CASE p.state WHEN 'cancelled' THEN 'due' ELSE p.state END,
-         next_attempt_at = CASE p.state WHEN 'cancelled' THEN clock_timestamp() ELSE p.next_attempt_at END
+  INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents) VALUES (of_session, mechanic, 'returned', cents)
 $$;
 
 COMMENT ON FUNCTION public.return_netted(mechanic uuid, of_session uuid, cents bigint) IS 'Owes a mechanic again what was netted for a debt of a session that was none in the end, as a payout.';
+
+CREATE FUNCTION public.return_reversed(of_payout uuid, most bigint DEFAULT NULL::bigint) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+  WITH back AS (
+    UPDATE payouts p SET withheld_cents = p.withheld_cents + i.cents
+      FROM (SELECT o.id, least(o.amount_cents - o.withheld_cents - o.netted_cents - o.sent_cents + o.reversed_cents, most) AS cents
+              FROM payouts o WHERE o.id = of_payout FOR NO KEY UPDATE) AS i
+     WHERE p.id = i.id AND p.state = 'reversed' AND i.cents > 0 RETURNING p.session_id, p.mechanic_id, i.cents
+  ), again AS (
+    INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents)
+    SELECT b.session_id, b.mechanic_id, 'returned', b.cents FROM back b RETURNING id
+  )
+  SELECT EXISTS (SELECT FROM again)
+$$;
+
+COMMENT ON FUNCTION public.return_reversed(of_payout uuid, most bigint) IS 'Owes a mechanic what was taken back of a payout and is theirs, at most so many cents, as another payout; for operators too. False if nothing is.';
 
 CREATE FUNCTION public.returnable(mechanic uuid, of_intake uuid) RETURNS bigint
     LANGUAGE sql STABLE
@@ -5350,23 +5363,29 @@ $$;
 
 COMMENT ON FUNCTION public.returnable(mechanic uuid, of_intake uuid) IS 'Cents that were netted for what a mechanic owed of a session, or of an extension, and were not given back.';
 
-CREATE FUNCTION public.returned_was_netted() RETURNS trigger
+CREATE FUNCTION public.returned_was_here() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   left_of_it bigint;
 BEGIN
-  SELECT sum(returnable(NEW.mechanic_id, i.id)) INTO left_of_it
-    FROM (SELECT NEW.session_id AS id UNION SELECT x.id FROM session_extensions x WHERE x.session_id = NEW.session_id) AS i;
+  SELECT coalesce(sum(t.amount), 0) - coalesce((SELECT sum(p.amount_cents) FROM payouts p
+                                                 WHERE p.session_id = NEW.session_id AND p.mechanic_id = NEW.mechanic_id
+                                                   AND p.kind = 'returned'), 0) INTO left_of_it
+    FROM (SELECT NEW.session_id AS id UNION SELECT x.id FROM session_extensions x WHERE x.session_id = NEW.session_id) AS i
+    JOIN ledger_transfer t ON t.intake_id = i.id
+   WHERE t.kind = 'netting' AND t.debit_account = 'mechanic:' || NEW.mechanic_id || ':payable'
+      OR t.kind = 'reversal' AND t.credit_account = 'mechanic:' || NEW.mechanic_id || ':payable';
   IF left_of_it < NEW.amount_cents THEN
-    RAISE EXCEPTION 'less than % cents of session % were netted', NEW.amount_cents, NEW.session_id USING ERRCODE = 'check_violation';
+    RAISE EXCEPTION 'less than % cents of session % were netted or taken back', NEW.amount_cents, NEW.session_id
+      USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;
 END
 $$;
 
-COMMENT ON FUNCTION public.returned_was_netted() IS 'Refuses to return more than was netted for a session.';
+COMMENT ON FUNCTION public.returned_was_here() IS 'Refuses to return more than was netted for a session, or taken back of its payouts.';
 
 CREATE FUNCTION public.revenue_impact(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(end_reason text, sessions bigint, card_cents bigint, platform_cents bigint, credits bigint, refunded_cents bigint, refunds_waiting_cents bigint, refunds_failed_cents bigint)
     LANGUAGE sql STABLE
@@ -6777,13 +6796,13 @@ COMMENT ON TABLE public.payouts IS 'The money owed to mechanics, and its progres
 
 COMMENT ON COLUMN public.payouts.state IS 'As in stripe_jobs; final states are sent; reversed: sent, and all or some of it reversed at Stripe, as booked in the ledger; cancelled: never sent, because the customer got it back or it was netted.';
 
-COMMENT ON COLUMN public.payouts.kind IS 'Earned by holding the session (session), by minutes that were added to it (extension), by referring its customer (referral), by escalating it to the workshop whose quote was approved (escalation); or netted for a debt of the session that was none in the end (returned).';
+COMMENT ON COLUMN public.payouts.kind IS 'Earned by holding the session (session), by minutes that were added to it (extension), by referring its customer (referral), by escalating it to the workshop whose quote was approved (escalation); or owed again (returned): it was netted for a debt of the session that was none in the end, or it was sent and taken back.';
 
 COMMENT ON COLUMN public.payouts.extension_id IS 'The extension whose minutes earned it; its session is session_id. Null for every other kind.';
 
 COMMENT ON COLUMN public.payouts.amount_cents IS 'The amount earned, in cents of the currency.';
 
-COMMENT ON COLUMN public.payouts.withheld_cents IS 'The part that went back to the customer: not sent, or kept after a reversal.';
+COMMENT ON COLUMN public.payouts.withheld_cents IS 'The part that went back to the customer, not sent or kept after a reversal; and what was taken back and is owed as another payout.';
 
 COMMENT ON COLUMN public.payouts.netted_cents IS 'The part that paid off what the mechanic owed of other sessions, before it was sent.';
 
@@ -9229,9 +9248,11 @@ CREATE INDEX payouts_by_mechanic ON public.payouts USING btree (mechanic_id, id)
 
 CREATE INDEX payouts_escalations ON public.payouts USING btree (created_at) WHERE (kind = 'escalation'::text);
 
-CREATE UNIQUE INDEX payouts_once ON public.payouts USING btree (session_id, kind, extension_id) NULLS NOT DISTINCT;
+CREATE UNIQUE INDEX payouts_once ON public.payouts USING btree (session_id, kind, extension_id) NULLS NOT DISTINCT WHERE (kind <> 'returned'::text);
 
 CREATE INDEX payouts_open ON public.payouts USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
+
+CREATE INDEX payouts_reversed ON public.payouts USING btree (session_id) WHERE (state = 'reversed'::text);
 
 CREATE INDEX payouts_unsent ON public.payouts USING btree (state) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'failed'::text]));
 
@@ -9479,7 +9500,7 @@ CREATE TRIGGER refunds_tell AFTER UPDATE OF state ON public.refunds FOR EACH ROW
 
 CREATE TRIGGER repairs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.repairs FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
-CREATE TRIGGER returned_was_netted BEFORE INSERT ON public.payouts FOR EACH ROW WHEN ((new.kind = 'returned'::text)) EXECUTE FUNCTION public.returned_was_netted();
+CREATE TRIGGER returned_was_here BEFORE INSERT ON public.payouts FOR EACH ROW WHEN ((new.kind = 'returned'::text)) EXECUTE FUNCTION public.returned_was_here();
 
 CREATE TRIGGER session_assignment_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.session_assignment_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 

@@ -10,6 +10,7 @@ from autodoctor.payments.stripe.lease import Sent
 from support.integrity.findings import findings
 from support.money.purchases import spendable
 from support.money.refund_env import PRICE, SHARE, RefundEnv
+from support.money.statement_sums import adds_up
 
 PLATFORM = PRICE - SHARE
 
@@ -240,6 +241,54 @@ def test_one_reversal_of_a_payout_waits_for_another(refund_env: RefundEnv) -> No
         refund_env.reversals()
     assert (sum(taken_back(refund_env)), refund_env.of_mechanic()) == (280, (0, 0))
     over(refund_env)
+
+
+@pytest.mark.parametrize(("kept", "status"), [(0, "won"), (0, "lost"), (300, "lost")])
+def test_what_was_taken_back_for_a_loss_that_is_none_is_paid_again(
+    refund_env: RefundEnv, kept: int, status: str
+) -> None:
+    refund_env.onboard()
+    session_id = refund_env.earned()
+    refund_env.checkout_env.stripe.add_funds(5000)  # what is returned is no part of a charge
+    assert refund_env.payouts() == Sent(sent=1)
+    dispute = refund_env.dispute(session_id)
+    refund_env.decide(dispute, won=False)
+    assert refund_env.reversals() == Sent(sent=1)
+    stripe = refund_env.checkout_env.stripe
+    stripe.reinstate(dispute, PRICE - kept)
+    refund_env.tell()
+    (about,) = stripe.objects("dispute")
+    for _again in range(2):
+        stripe.emit("charge.dispute.closed", {**about, "status": status})
+        refund_env.tell()
+    theirs = SHARE - round(kept * 0.7)
+    assert refund_env.of_mechanic() == (theirs, 0)
+    refund_env.later()
+    assert refund_env.payouts() == Sent(sent=1)
+    assert (refund_env.sent(), refund_env.of_mechanic()) == ([SHARE, theirs], (0, 0))
+    assert refund_env.has(PLATFORM_REVENUE) == PLATFORM - kept + round(kept * 0.7)
+    over(refund_env)
+    adds_up(refund_env.checkout_env.world, refund_env.mechanic)
+    assert findings(refund_env.checkout_env.world) == {}
+
+
+def test_what_was_taken_back_by_hand_is_sent_again_by_an_operator_only(refund_env: RefundEnv) -> None:
+    refund_env.onboard()
+    session_id = refund_env.earned()
+    refund_env.checkout_env.stripe.add_funds(5000)
+    assert refund_env.payouts() == Sent(sent=1)
+    payout = refund_env.payout()
+    refund_env.checkout_env.stripe.reverse(payout["stripe_transfer_id"], 500)
+    refund_env.decide(refund_env.dispute(session_id), won=True)
+    refund_env.later()
+    assert (refund_env.payouts(), refund_env.of_mechanic()) == (Sent(), (500, 0))
+    assert findings(refund_env.checkout_env.world) == {"money_given_up": [str(session_id)]}
+    assert refund_env.checkout_env.one("SELECT return_reversed(%s)", payout["id"])
+    assert not refund_env.checkout_env.one("SELECT return_reversed(%s)", payout["id"])
+    refund_env.later()
+    assert (refund_env.payouts(), refund_env.of_mechanic()) == (Sent(sent=1), (0, 0))
+    over(refund_env)
+    assert findings(refund_env.checkout_env.world) == {}
 
 
 def test_a_dispute_in_another_currency_is_ours_because_of_its_payment(refund_env: RefundEnv) -> None:

@@ -172,6 +172,15 @@ def test_nobody_is_returned_what_was_not_netted(refund_env: RefundEnv) -> None:
         )
 
 
+def test_a_session_earns_once(refund_env: RefundEnv) -> None:
+    session_id = refund_env.earned()
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        refund_env.checkout_env.world.owner.execute(
+            "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents) VALUES (%s, %s, 'session', 1)",
+            [session_id, refund_env.mechanic.id],
+        )
+
+
 # --- the consent ----------------------------------------------------------------------------------
 
 

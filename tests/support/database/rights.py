@@ -204,6 +204,7 @@ FUNCTIONS: Final = {
     "replace_mechanic": _MOVE,
     "reply_due_at": _CHECK,
     "report_heard": "what a party's page heard of the other; counts where the other says so too",
+    "return_reversed": "owes again what was taken back of a payout, never more than is booked as reversed",
     "return_netted": "pays a mechanic again what was netted for a session, never more; verify asks for its booking",
     "retry_stripe_job": "has a payout, refund or reversal tried again that was given up",
     "room_connections": _CHECK,

@@ -156,7 +156,10 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
             ),
         ),
     ],
-    "money_given_up": [("UPDATE payouts SET state = 'failed' WHERE session_id = '{completed by card, not sent}'",)],
+    "money_given_up": [
+        ("UPDATE payouts SET state = 'failed' WHERE session_id = '{completed by card, not sent}'",),
+        ("UPDATE payouts SET withheld_cents = withheld_cents - 1 WHERE state = 'reversed'",),
+    ],
     "money_stranded": [
         (
             (

@@ -41,7 +41,7 @@ LAG: Final = Check("outbox_lag", Section.OUTBOX, "an event that the bus does not
 POISON: Final = Check("outbox_poison", Section.OUTBOX, "an event that was set aside", 12)
 EMPTY_EVENT: Final = Check("outbox_of_nothing", Section.OUTBOX, "an event whose audit row does not exist", 12)
 GIVEN_UP: Final = Check(
-    "money_given_up", Section.MONEY, "a payout or refund that was given up, for a person to decide", 9
+    "money_given_up", Section.MONEY, "a payout or refund that was given up, or came back, for a person to decide", 9
 )
 UNDECIDED: Final = Check(
     "settlement_held", Section.MONEY, "late evidence demands another outcome, for a person to decide", 9
@@ -201,6 +201,9 @@ SELECT o.subject_id, format('event %s', o.id) FROM outbox o
         GIVEN_UP,
         """
 SELECT session_id, format('payout %s of %s cents: %s', id, amount_cents, last_error) FROM payouts WHERE state = 'failed'
+UNION ALL
+SELECT session_id, format('payout %s was taken back, and is theirs: return_reversed() has it sent again', id)
+  FROM payouts WHERE state = 'reversed' AND withheld_cents + netted_cents + sent_cents < amount_cents + reversed_cents
 UNION ALL
 SELECT intake_id, format('refund %s of %s cents: %s', id, amount_cents, last_error) FROM refunds WHERE state = 'failed'
 """,

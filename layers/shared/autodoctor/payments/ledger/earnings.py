@@ -54,7 +54,7 @@ class Earning(ResponseModel):
     """One amount that was earned: by holding a session, by referring its customer, or by escalating it.
 
     Attributes:
-        kind: returned: netted earlier, for a debt that was none in the end.
+        kind: returned: netted or taken back earlier, for a debt that was none in the end.
         netted_cents: the part that paid off what the mechanic owed.
         status: held: it is not sent before the operator, or the end of what held it, releases it; netted: nothing of it
             was left to send.
@@ -81,7 +81,7 @@ class EarningTotals(ResponseModel):
             pending, paid and failed.
         referral_cents: for customers referred.
         escalation_cents: for sessions escalated.
-        returned_cents: netted earlier, for debts that were none in the end.
+        returned_cents: netted or taken back earlier, for debts that were none in the end.
     """
 
     pending_cents: int

@@ -51,6 +51,13 @@ SELECT coalesce(sum(CASE WHEN debit_account = %(account)s THEN amount ELSE -amou
 """
 _RETURNABLE: Final[LiteralString] = "SELECT returnable(%(mechanic_id)s, %(intake_id)s) AS cents"
 _RETURN: Final[LiteralString] = "SELECT return_netted(%(mechanic_id)s, %(session_id)s, %(cents)s)"
+# What came back for a debt that is none by now: all that is here, less what was reversed by hand without one.
+_RETURN_TAKEN_BACK: Final[LiteralString] = """
+SELECT return_reversed(%(id)s, %(in_hand)s - %(reversed_cents)s + coalesce(sum(t.amount), 0)::bigint) AS returned
+  FROM ledger_transfer t
+ WHERE t.intake_id = %(intake_id)s AND t.kind = 'receivable' AND t.key LIKE 'reversal:%%:owed'
+   AND t.debit_account = %(payable)s
+"""
 _HELD: Final[LiteralString] = """
 SELECT greatest(coalesce(sum(CASE WHEN credit_account = %(account)s THEN amount ELSE -amount END), 0), 0)::bigint
          AS cents
@@ -195,6 +202,14 @@ def reverse_booking(connection: psycopg.Connection[Row], payment: Row, loss: Row
         connection.execute(_CANCEL_REVERSAL, loss)
     book(connection, [_correction(loss, ":platform", PLATFORM_REVENUE, platform, payment)])
     return outcome
+
+
+def return_taken_back(connection: psycopg.Connection[Row], payment: Row) -> None:
+    """Owe the mechanic, as another payout, what was taken back of one for losses that are smaller, or none, by now."""
+    payout = payout_of(connection, payment)
+    if payout is not None and payout["state"] == "reversed":
+        payable = accounts.mechanic_payable(payout["mechanic_id"])
+        connection.execute(_RETURN_TAKEN_BACK, {**payout, "payable": payable})
 
 
 def _give_back_netted(connection: psycopg.Connection[Row], payout: Row, most: int) -> int:

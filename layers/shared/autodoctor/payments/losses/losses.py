@@ -17,7 +17,14 @@ from autodoctor.db import Database, Refused, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.ids import FIRST
 from autodoctor.payments.ledger.accounts import DISPUTED, PLATFORM_REVENUE, STRIPE, TransferKind
-from autodoctor.payments.losses.booking import BOOKED, book_held, book_pack, book_split, reverse_booking
+from autodoctor.payments.losses.booking import (
+    BOOKED,
+    book_held,
+    book_pack,
+    book_split,
+    return_taken_back,
+    reverse_booking,
+)
 from autodoctor.payments.stripe.lease import MARGIN_SECONDS, hold, release
 
 BATCH: Final = 50
@@ -223,6 +230,7 @@ def _catch_up(connection: psycopg.Connection[Row], checkout: Row) -> None:
     if payment["kind"] == "pack":
         connection.execute(_HOLD_WHAT_ITS_CREDITS_PAID_FOR, payment)
     if payment["intake_id"] is not None:
+        return_taken_back(connection, payment)
         _adjust_refund(connection, payment, undone)
         _hold_or_release(connection, payment)
 

@@ -132,19 +132,20 @@ CREATE TABLE payouts (
   CONSTRAINT payouts_of_a_paying_session FOREIGN KEY (session_id, settled_outcome) REFERENCES settlements (session_id, outcome),
   CONSTRAINT payouts_of_an_approved_quote FOREIGN KEY (approved_session_id) REFERENCES quotes (approved_session_id)
 ) INHERITS (stripe_jobs);
-CREATE UNIQUE INDEX payouts_once ON payouts (session_id, kind, extension_id) NULLS NOT DISTINCT;
+CREATE UNIQUE INDEX payouts_once ON payouts (session_id, kind, extension_id) NULLS NOT DISTINCT WHERE kind <> 'returned';
 CREATE INDEX payouts_by_mechanic ON payouts (mechanic_id, id);
 CREATE INDEX payouts_by_intake ON payouts (intake_id);
 -- With it unsent payouts are counted without reading the history.
 CREATE INDEX payouts_unsent ON payouts (state) WHERE state IN ('due', 'held', 'sending', 'failed');
+CREATE INDEX payouts_reversed ON payouts (session_id) WHERE state = 'reversed';
 CREATE INDEX payouts_escalations ON payouts (created_at) WHERE kind = 'escalation';
 CREATE INDEX payouts_open ON payouts (next_attempt_at) WHERE state IN ('due', 'held', 'sending');
 COMMENT ON TABLE payouts IS 'The money owed to mechanics, and its progress.';
 COMMENT ON COLUMN payouts.kind IS
-  'Earned by holding the session (session), by minutes that were added to it (extension), by referring its customer (referral), by escalating it to the workshop whose quote was approved (escalation); or netted for a debt of the session that was none in the end (returned).';
+  'Earned by holding the session (session), by minutes that were added to it (extension), by referring its customer (referral), by escalating it to the workshop whose quote was approved (escalation); or owed again (returned): it was netted for a debt of the session that was none in the end, or it was sent and taken back.';
 COMMENT ON COLUMN payouts.extension_id IS 'The extension whose minutes earned it; its session is session_id. Null for every other kind.';
 COMMENT ON COLUMN payouts.amount_cents IS 'The amount earned, in cents of the currency.';
-COMMENT ON COLUMN payouts.withheld_cents IS 'The part that went back to the customer: not sent, or kept after a reversal.';
+COMMENT ON COLUMN payouts.withheld_cents IS 'The part that went back to the customer, not sent or kept after a reversal; and what was taken back and is owed as another payout.';
 COMMENT ON COLUMN payouts.netted_cents IS 'The part that paid off what the mechanic owed of other sessions, before it was sent.';
 COMMENT ON COLUMN payouts.sent_cents IS 'The transfer at Stripe: the amount earned less the parts withheld and netted by then.';
 COMMENT ON COLUMN payouts.reversed_cents IS 'The part of the transfer that was reversed at Stripe.';

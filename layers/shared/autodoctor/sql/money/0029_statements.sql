@@ -74,31 +74,47 @@ COMMENT ON FUNCTION netting_is_agreed() IS 'Refuses to net without a consent in 
 CREATE TRIGGER netting_is_agreed BEFORE INSERT ON ledger_transfer FOR EACH ROW
   WHEN (NEW.kind = 'netting') EXECUTE FUNCTION netting_is_agreed();
 
--- A session has one such payout: what comes after it was sent stays with us, as after a reversal, and is in the statement.
 CREATE FUNCTION return_netted(mechanic uuid, of_session uuid, cents bigint) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-  INSERT INTO payouts AS p (session_id, mechanic_id, kind, amount_cents) VALUES (of_session, mechanic, 'returned', cents)
-  ON CONFLICT (session_id, kind, extension_id) DO UPDATE
-     SET amount_cents = p.amount_cents + excluded.amount_cents,
-         state = CASE p.state WHEN 'cancelled' THEN 'due' ELSE p.state END,
-         next_attempt_at = CASE p.state WHEN 'cancelled' THEN clock_timestamp() ELSE p.next_attempt_at END
+  INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents) VALUES (of_session, mechanic, 'returned', cents)
 $$;
 COMMENT ON FUNCTION return_netted(uuid, uuid, bigint) IS
   'Owes a mechanic again what was netted for a debt of a session that was none in the end, as a payout.';
 
-CREATE FUNCTION returned_was_netted() RETURNS trigger
+CREATE FUNCTION return_reversed(of_payout uuid, most bigint DEFAULT NULL) RETURNS boolean LANGUAGE sql AS $$
+  WITH back AS (
+    UPDATE payouts p SET withheld_cents = p.withheld_cents + i.cents
+      FROM (SELECT o.id, least(o.amount_cents - o.withheld_cents - o.netted_cents - o.sent_cents + o.reversed_cents, most) AS cents
+              FROM payouts o WHERE o.id = of_payout FOR NO KEY UPDATE) AS i
+     WHERE p.id = i.id AND p.state = 'reversed' AND i.cents > 0 RETURNING p.session_id, p.mechanic_id, i.cents
+  ), again AS (
+    INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents)
+    SELECT b.session_id, b.mechanic_id, 'returned', b.cents FROM back b RETURNING id
+  )
+  SELECT EXISTS (SELECT FROM again)
+$$;
+COMMENT ON FUNCTION return_reversed(uuid, bigint) IS
+  'Owes a mechanic what was taken back of a payout and is theirs, at most so many cents, as another payout; for operators too. False if nothing is.';
+
+CREATE FUNCTION returned_was_here() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   left_of_it bigint;
 BEGIN
-  SELECT sum(returnable(NEW.mechanic_id, i.id)) INTO left_of_it
-    FROM (SELECT NEW.session_id AS id UNION SELECT x.id FROM session_extensions x WHERE x.session_id = NEW.session_id) AS i;
+  SELECT coalesce(sum(t.amount), 0) - coalesce((SELECT sum(p.amount_cents) FROM payouts p
+                                                 WHERE p.session_id = NEW.session_id AND p.mechanic_id = NEW.mechanic_id
+                                                   AND p.kind = 'returned'), 0) INTO left_of_it
+    FROM (SELECT NEW.session_id AS id UNION SELECT x.id FROM session_extensions x WHERE x.session_id = NEW.session_id) AS i
+    JOIN ledger_transfer t ON t.intake_id = i.id
+   WHERE t.kind = 'netting' AND t.debit_account = 'mechanic:' || NEW.mechanic_id || ':payable'
+      OR t.kind = 'reversal' AND t.credit_account = 'mechanic:' || NEW.mechanic_id || ':payable';
   IF left_of_it < NEW.amount_cents THEN
-    RAISE EXCEPTION 'less than % cents of session % were netted', NEW.amount_cents, NEW.session_id USING ERRCODE = 'check_violation';
+    RAISE EXCEPTION 'less than % cents of session % were netted or taken back', NEW.amount_cents, NEW.session_id
+      USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION returned_was_netted() IS 'Refuses to return more than was netted for a session.';
-CREATE TRIGGER returned_was_netted BEFORE INSERT ON payouts FOR EACH ROW
-  WHEN (NEW.kind = 'returned') EXECUTE FUNCTION returned_was_netted();
+COMMENT ON FUNCTION returned_was_here() IS 'Refuses to return more than was netted for a session, or taken back of its payouts.';
+CREATE TRIGGER returned_was_here BEFORE INSERT ON payouts FOR EACH ROW
+  WHEN (NEW.kind = 'returned') EXECUTE FUNCTION returned_was_here();

@@ -17,8 +17,8 @@ CHECKS: Final = (NETTED, AGREED)
 OF_PAYOUTS: Final[Query] = (
     NETTED,
     """
-SELECT p.session_id, format('payout %%s: %%s cents netted, booked %%s; its session returns %%s, booked %%s',
-                            p.id, p.netted_cents, netted.cents, returned.cents, returned.booked)
+SELECT p.session_id, format('payout %%s: %%s cents netted, booked %%s; the session returns %%s of %%s and %%s reversed',
+                            p.id, p.netted_cents, netted.cents, returned.cents, returned.booked, returned.taken)
   FROM payouts p
   CROSS JOIN LATERAL (SELECT coalesce(sum(t.amount), 0) AS cents FROM ledger_transfer t
                        WHERE t.kind = 'netting' AND split_part(t.key, ':', 2) = p.id::text
@@ -29,10 +29,13 @@ SELECT p.session_id, format('payout %%s: %%s cents netted, booked %%s; its sessi
            (SELECT coalesce(sum(t.amount), 0) FROM ledger_transfer t
              WHERE (t.intake_id = p.session_id
                     OR t.intake_id IN (SELECT x.id FROM session_extensions x WHERE x.session_id = p.session_id))
-               AND t.kind = 'correction' AND t.key LIKE '%%:undone:netting') AS booked
+               AND t.kind = 'correction' AND t.key LIKE '%%:undone:netting') AS booked,
+           (SELECT coalesce(sum(o.reversed_cents), 0) FROM payouts o
+             WHERE o.session_id = p.session_id AND o.mechanic_id = p.mechanic_id) AS taken
      WHERE p.kind IN ('session', 'returned')) AS returned
  WHERE p.id > %(after)s AND p.id <= %(upto)s
-   AND (p.netted_cents <> netted.cents OR returned.cents <> returned.booked)
+   AND (p.netted_cents <> netted.cents
+        OR NOT returned.cents BETWEEN returned.booked AND returned.booked + returned.taken)
 """,
 )
 OF_LEDGER: Final[Query] = (

@@ -1496,6 +1496,9 @@ BEGIN
     INSERT INTO contest_parts (intake_id, session_id, cents, credits)
     SELECT d.intake_id, NEW.session_id, d.cents, d.credits
       FROM divided_contest(NEW.session_id, NEW.refund_cents, NEW.refund_credits) AS d;
+    IF NEW.outcome <> 'keep' THEN
+      PERFORM hold_share_of(NEW.session_id);
+    END IF;
     -- the mechanic's part waits until the refund is booked, so that it is taken from what is not sent
     UPDATE payout_holds h SET released_at = clock_timestamp()
       FROM payouts p
@@ -2113,13 +2116,12 @@ COMMENT ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) IS 
 CREATE FUNCTION public.escalation_needs_release(session uuid, cents bigint) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
-  SELECT NOT EXISTS (
+  SELECT price_went_back(session) OR NOT EXISTS (
     SELECT FROM quotes q JOIN intakes i ON i.id = q.session_id JOIN customers c ON c.id = i.customer_id
      WHERE q.approved_session_id = session AND cents < number_setting('escalation_auto_release_cents', 2500)
-       -- the customer paid for it: with a card, and still has not got it back, or with credits that were bought
+       -- the customer paid for it: with a card, or with credits that were bought
        AND CASE i.funding
-             WHEN 'card' THEN NOT EXISTS (SELECT FROM checkouts p JOIN losses l ON l.payment_intent_id = p.stripe_payment_intent_id
-                                           WHERE p.intake_id = session AND l.effective)
+             WHEN 'card' THEN true
              WHEN 'credit' THEN NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.kind = 'credit_grant'
                                                AND t.credit_account = 'customer:' || c.user_id || ':credits')
              ELSE false END
@@ -2131,7 +2133,7 @@ CREATE FUNCTION public.escalation_needs_release(session uuid, cents bigint) RETU
                  OR o.mechanic_id = q.given_by_id AND o.given_by_id = q.mechanic_id)))
 $$;
 
-COMMENT ON FUNCTION public.escalation_needs_release(session uuid, cents bigint) IS 'Whether an admin has to release the share of a session''s approved quote. Not if it is below escalation_auto_release_cents (the settings table, else 2500), the customer paid for the session, and in 30 days no other was earned for this customer, by this mechanic from that workshop or mechanic, or by these two the other way round.';
+COMMENT ON FUNCTION public.escalation_needs_release(session uuid, cents bigint) IS 'Whether an admin has to release the share of a session''s approved quote. Not if it is below escalation_auto_release_cents (the settings table, else 2500), the customer paid for the session and has nothing of it back, and in 30 days no other was earned for this customer, by this mechanic from that workshop or mechanic, or by these two the other way round.';
 
 CREATE FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision, longest interval) RETURNS integer
     LANGUAGE sql IMMUTABLE STRICT
@@ -2910,6 +2912,15 @@ CREATE FUNCTION public.hold_payout(payout uuid, why text, words text DEFAULT NUL
 $$;
 
 COMMENT ON FUNCTION public.hold_payout(payout uuid, why text, words text, admin uuid) IS 'Holds a payout for a reason, again if that hold was released; one that is being sent is held if that fails.';
+
+CREATE FUNCTION public.hold_share_of(session uuid) RETURNS void
+    LANGUAGE sql
+    AS $$
+  SELECT hold_payout(p.id, 'escalation') FROM payouts p
+   WHERE p.session_id = session AND p.kind = 'escalation' AND p.state IN ('due', 'held', 'sending', 'failed')
+$$;
+
+COMMENT ON FUNCTION public.hold_share_of(session uuid) IS 'Holds the share of a session''s quote, if it is not sent, as the price goes back: also one that was released before that was known.';
 
 CREATE FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
@@ -4175,9 +4186,7 @@ BEGIN
   IF NEW.kind = 'escalation' AND NOT EXISTS (
        SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status = 'completed') THEN
     RAISE EXCEPTION 'session % was not completed: its quote earns nobody a share', NEW.session_id USING ERRCODE = 'check_violation';
-  ELSIF NEW.kind = 'escalation' AND (
-      escalation_needs_release(NEW.session_id, NEW.amount_cents)
-      OR EXISTS (SELECT FROM contests c WHERE c.session_id = NEW.session_id AND c.outcome <> 'keep')) THEN
+  ELSIF NEW.kind = 'escalation' AND escalation_needs_release(NEW.session_id, NEW.amount_cents) THEN
     PERFORM hold_payout(NEW.id, 'escalation');
   END IF;
   -- a contest refers to this row: one that is under way comes before or after, never beside
@@ -4416,6 +4425,38 @@ END
 $$;
 
 COMMENT ON FUNCTION public.presence_of(session public.sessions, present timestamp with time zone, known timestamp with time zone, sure boolean, OUT customer tstzmultirange, OUT mechanic tstzmultirange, OUT customer_medium tstzmultirange, OUT mechanic_medium tstzmultirange, OUT mutual tstzmultirange, OUT rooms tstzmultirange) IS 'When each party was there until the given present, as it was known at the given instant: by any source, in the medium, and both by mutual windows and in the room. Where pages reported at all, only what one of them heard of the medium is sure: an event that says that somebody left may have been lost.';
+
+CREATE FUNCTION public.price_goes_back() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF TG_TABLE_NAME = 'settlements' THEN
+    PERFORM hold_share_of(NEW.session_id);
+    RETURN NULL;
+  END IF;
+  -- what a contest gives back has held the share when it was decided
+  PERFORM hold_share_of(p.intake_id) FROM checkouts p
+    WHERE p.stripe_payment_intent_id = NEW.payment_intent_id AND p.kind = 'intake'
+      AND NOT EXISTS (SELECT FROM contests c WHERE c.session_id = p.intake_id AND c.outcome <> 'keep');
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.price_goes_back() IS 'Holds the share of a session''s quote from when its price goes back.';
+
+CREATE FUNCTION public.price_went_back(session uuid) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+  RETURN EXISTS (SELECT FROM checkouts p JOIN losses l ON l.payment_intent_id = p.stripe_payment_intent_id
+                  WHERE p.intake_id = session AND l.effective)
+      OR EXISTS (SELECT FROM contests c WHERE c.session_id = session AND c.outcome <> 'keep')
+      OR EXISTS (SELECT FROM settlements s WHERE s.session_id = session AND s.outcome IN ('refund', 'return'));
+END
+$$;
+
+COMMENT ON FUNCTION public.price_went_back(session uuid) IS 'Whether of what was paid for a session something went back, or has to: a refund, a lost dispute, a contest decided for the customer, or late evidence.';
 
 CREATE FUNCTION public.prune_realtime(batch integer DEFAULT 5000) RETURNS integer
     LANGUAGE plpgsql
@@ -9472,6 +9513,14 @@ CREATE TRIGGER plans_audited_again AFTER UPDATE ON public.plans FOR EACH ROW WHE
 
 CREATE TRIGGER presence_guard BEFORE UPDATE ON public.session_presence FOR EACH ROW EXECUTE FUNCTION public.presence_guard();
 
+CREATE TRIGGER price_goes_back AFTER INSERT ON public.settlements FOR EACH ROW WHEN ((new.outcome = ANY (ARRAY['refund'::text, 'return'::text]))) EXECUTE FUNCTION public.price_goes_back();
+
+CREATE TRIGGER price_goes_back AFTER INSERT ON public.stripe_disputes FOR EACH ROW WHEN (public.dispute_is_lost(new.status, new.withdrawn_cents, new.reinstated_cents)) EXECUTE FUNCTION public.price_goes_back();
+
+CREATE TRIGGER price_goes_back AFTER INSERT ON public.stripe_refunds FOR EACH ROW WHEN ((NOT new.failed)) EXECUTE FUNCTION public.price_goes_back();
+
+CREATE TRIGGER price_goes_back_later AFTER UPDATE ON public.stripe_disputes FOR EACH ROW WHEN ((public.dispute_is_lost(new.status, new.withdrawn_cents, new.reinstated_cents) AND (NOT public.dispute_is_lost(old.status, old.withdrawn_cents, old.reinstated_cents)))) EXECUTE FUNCTION public.price_goes_back();
+
 CREATE TRIGGER push_subscriptions_are_few AFTER INSERT OR UPDATE OF user_id ON public.push_subscriptions FOR EACH ROW EXECUTE FUNCTION public.push_subscriptions_are_few();
 
 CREATE TRIGGER quote_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.quote_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
@@ -10061,6 +10110,8 @@ GRANT UPDATE(change_id) ON TABLE public.dispute_evidence TO autodoctor_app;
 GRANT UPDATE(changed_by) ON TABLE public.dispute_evidence TO autodoctor_app;
 
 REVOKE ALL ON FUNCTION public.hear(of_session uuid, of_meeting text, of_attendee text, of_role text, of_mechanic uuid, of_kind text, stated timestamp with time zone, earliest timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.hold_share_of(session uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.keep_fold(of_session uuid, of_meeting text, of_attendee text) FROM PUBLIC;
 

@@ -1,7 +1,10 @@
 """Rings of mechanics, customers and workshops: what a quote earns is small, paid for and rare, or an admin looks."""
 
+from typing import LiteralString
+
 import pytest
 
+from autodoctor.admin.payouts import release
 from autodoctor.contests.contests import ContestRequest, contest
 from autodoctor.contests.decide import DecideContestRequest, decide_contest
 from autodoctor.errors import TooManyRequests
@@ -62,6 +65,51 @@ def test_of_a_session_whose_price_goes_back_after_a_contest_an_admin_looks(ring:
     assert ring.states() == ["held"]
 
 
+PAID = (
+    "INSERT INTO checkouts (id, kind, user_id, intake_id, title, amount_cents, currency, request_hash,"
+    " idempotency_key, stripe_session_id, stripe_payment_intent_id, status)"
+    " VALUES (new_id(), 'intake', %s, %s, 'x', 999, 'usd', '\\x00', 'k', 'cs_1', 'pi_1', 'paid')"
+)
+DISPUTE = "INSERT INTO stripe_disputes (id, payment_intent_id, amount_cents, status, withdrawn_cents)"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        ("INSERT INTO stripe_refunds (id, payment_intent_id, amount_cents) VALUES ('re', 'pi_1', 9)",),
+        (f"{DISPUTE} VALUES ('du', 'pi_1', 9, 'lost', 9)",),
+        (
+            f"{DISPUTE} VALUES ('du', 'pi_1', 9, 'needs_response', 9)",
+            "UPDATE stripe_disputes SET status = 'lost'",
+        ),
+    ],
+    ids=["refund", "lost", "lost later"],
+)
+def test_a_share_is_held_when_the_price_goes_back_later(ring: Ring, facts: tuple[LiteralString, ...]) -> None:
+    session_id = ring.held_session("card", 40_000)
+    ring.world.owner.execute(PAID, [ring.customer, session_id])
+    assert ring.states() == ["due"]
+    for fact in facts:
+        ring.world.owner.execute(fact)
+    assert ring.states() == ["held"]
+    release(ring.world.app, new_id(), ring.world.one("SELECT id FROM payouts WHERE kind = 'escalation'"))
+    ring.world.owner.execute("UPDATE stripe_disputes SET updated_at = now()")
+    assert ring.states() == ["due"], "an admin knew"
+
+
+def test_a_contest_for_the_customer_holds_a_share_that_was_released(ring: Ring) -> None:
+    session_id = ring.held_session("card", 50_000)
+    release(ring.world.app, new_id(), ring.world.one("SELECT id FROM payouts WHERE kind = 'escalation'"))
+    contest(ring.world.app, ring.customer, session_id, ContestRequest(reason="other", text="Not a word."))
+    decision = DecideContestRequest(outcome="all", note="We read the transcript.")
+    decide_contest(ring.world.app, new_id(), session_id, decision)
+    assert ring.states() == ["held"]
+    assert ring.world.one("SELECT count(*) FROM payout_holds WHERE reason = 'escalation' AND released_at IS NULL") == 1
+    with ring.world.without_triggers() as connection:
+        connection.execute("DELETE FROM payout_holds WHERE reason = 'escalation'")
+    assert "hold_overlooked" in findings(ring.world)
+
+
 def test_the_second_in_thirty_days_waits(ring: Ring) -> None:
     ring.held_session("card", 1_000)
     ring.held_session("card", 1_000, new_id())  # the same two mechanics, another customer
@@ -88,12 +136,7 @@ def test_a_payment_that_went_back_pays_for_nothing(ring: Ring) -> None:
     query = "SELECT escalation_needs_release(%s, 50)"
     ring.world.owner.execute("UPDATE payouts SET created_at = created_at - interval '31 days'")
     assert ring.world.one(query, session_id) is False
-    ring.world.owner.execute(
-        "INSERT INTO checkouts (id, kind, user_id, intake_id, title, amount_cents, currency, request_hash,"
-        " idempotency_key, stripe_session_id, stripe_payment_intent_id, status)"
-        " VALUES (new_id(), 'intake', %s, %s, 'x', 999, 'usd', '\\x00', 'k', 'cs_1', 'pi_1', 'paid')",
-        [ring.customer, session_id],
-    )
+    ring.world.owner.execute(PAID, [ring.customer, session_id])
     ring.world.owner.execute(
         "INSERT INTO stripe_refunds (id, payment_intent_id, amount_cents) VALUES ('re', 'pi_1', 9)"
     )

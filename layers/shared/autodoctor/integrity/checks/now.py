@@ -237,7 +237,13 @@ SELECT p.session_id, format('payout %s is %s, waits for %s', p.id, p.state, p.wa
  WHERE p.state IN ('due', 'held') AND (
    is_held(p.id) <> (p.waits_for IS NOT DISTINCT FROM 'release' AND p.next_attempt_at IS NULL AND p.state = 'held')
    OR m.status = 'suspended'
-      AND NOT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = p.id AND h.reason = 'suspended'))
+      AND NOT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = p.id AND h.reason = 'suspended')
+   OR p.kind = 'escalation'
+      AND NOT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = p.id AND h.reason = 'escalation')
+      AND (EXISTS (SELECT FROM contests c WHERE c.session_id = p.session_id AND c.outcome IN ('part', 'all'))
+           OR EXISTS (SELECT FROM settlements s WHERE s.session_id = p.session_id AND s.outcome IN ('refund', 'return'))
+           OR EXISTS (SELECT FROM checkouts k JOIN losses l ON l.payment_intent_id = k.stripe_payment_intent_id
+                       WHERE k.intake_id = p.session_id AND l.effective)))
 """,
     ),
     (

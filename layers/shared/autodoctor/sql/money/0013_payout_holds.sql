@@ -128,14 +128,25 @@ CREATE TRIGGER payout_holds_audited_again AFTER UPDATE ON payout_holds FOR EACH 
              OR current_user = 'autodoctor_app'))
   EXECUTE FUNCTION payout_holds_audited();
 
+-- In plpgsql, as contests come later.
+CREATE FUNCTION price_went_back(session uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN EXISTS (SELECT FROM checkouts p JOIN losses l ON l.payment_intent_id = p.stripe_payment_intent_id
+                  WHERE p.intake_id = session AND l.effective)
+      OR EXISTS (SELECT FROM contests c WHERE c.session_id = session AND c.outcome <> 'keep')
+      OR EXISTS (SELECT FROM settlements s WHERE s.session_id = session AND s.outcome IN ('refund', 'return'));
+END
+$$;
+COMMENT ON FUNCTION price_went_back(uuid) IS
+  'Whether of what was paid for a session something went back, or has to: a refund, a lost dispute, a contest decided for the customer, or late evidence.';
+
 CREATE FUNCTION escalation_needs_release(session uuid, cents bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT NOT EXISTS (
+  SELECT price_went_back(session) OR NOT EXISTS (
     SELECT FROM quotes q JOIN intakes i ON i.id = q.session_id JOIN customers c ON c.id = i.customer_id
      WHERE q.approved_session_id = session AND cents < number_setting('escalation_auto_release_cents', 2500)
-       -- the customer paid for it: with a card, and still has not got it back, or with credits that were bought
+       -- the customer paid for it: with a card, or with credits that were bought
        AND CASE i.funding
-             WHEN 'card' THEN NOT EXISTS (SELECT FROM checkouts p JOIN losses l ON l.payment_intent_id = p.stripe_payment_intent_id
-                                           WHERE p.intake_id = session AND l.effective)
+             WHEN 'card' THEN true
              WHEN 'credit' THEN NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.kind = 'credit_grant'
                                                AND t.credit_account = 'customer:' || c.user_id || ':credits')
              ELSE false END
@@ -147,7 +158,41 @@ CREATE FUNCTION escalation_needs_release(session uuid, cents bigint) RETURNS boo
                  OR o.mechanic_id = q.given_by_id AND o.given_by_id = q.mechanic_id)))
 $$;
 COMMENT ON FUNCTION escalation_needs_release(uuid, bigint) IS
-  'Whether an admin has to release the share of a session''s approved quote. Not if it is below escalation_auto_release_cents (the settings table, else 2500), the customer paid for the session, and in 30 days no other was earned for this customer, by this mechanic from that workshop or mechanic, or by these two the other way round.';
+  'Whether an admin has to release the share of a session''s approved quote. Not if it is below escalation_auto_release_cents (the settings table, else 2500), the customer paid for the session and has nothing of it back, and in 30 days no other was earned for this customer, by this mechanic from that workshop or mechanic, or by these two the other way round.';
+
+CREATE FUNCTION hold_share_of(session uuid) RETURNS void LANGUAGE sql AS $$
+  SELECT hold_payout(p.id, 'escalation') FROM payouts p
+   WHERE p.session_id = session AND p.kind = 'escalation' AND p.state IN ('due', 'held', 'sending', 'failed')
+$$;
+COMMENT ON FUNCTION hold_share_of(uuid) IS
+  'Holds the share of a session''s quote, if it is not sent, as the price goes back: also one that was released before that was known.';
+REVOKE EXECUTE ON FUNCTION hold_share_of(uuid) FROM PUBLIC;
+
+CREATE FUNCTION price_goes_back() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  IF TG_TABLE_NAME = 'settlements' THEN
+    PERFORM hold_share_of(NEW.session_id);
+    RETURN NULL;
+  END IF;
+  -- what a contest gives back has held the share when it was decided
+  PERFORM hold_share_of(p.intake_id) FROM checkouts p
+    WHERE p.stripe_payment_intent_id = NEW.payment_intent_id AND p.kind = 'intake'
+      AND NOT EXISTS (SELECT FROM contests c WHERE c.session_id = p.intake_id AND c.outcome <> 'keep');
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION price_goes_back() IS 'Holds the share of a session''s quote from when its price goes back.';
+CREATE TRIGGER price_goes_back AFTER INSERT ON settlements FOR EACH ROW
+  WHEN (NEW.outcome IN ('refund', 'return')) EXECUTE FUNCTION price_goes_back();
+CREATE TRIGGER price_goes_back AFTER INSERT ON stripe_refunds FOR EACH ROW
+  WHEN (NOT NEW.failed) EXECUTE FUNCTION price_goes_back();
+CREATE TRIGGER price_goes_back AFTER INSERT ON stripe_disputes FOR EACH ROW
+  WHEN (dispute_is_lost(NEW.status, NEW.withdrawn_cents, NEW.reinstated_cents)) EXECUTE FUNCTION price_goes_back();
+CREATE TRIGGER price_goes_back_later AFTER UPDATE ON stripe_disputes FOR EACH ROW
+  WHEN (dispute_is_lost(NEW.status, NEW.withdrawn_cents, NEW.reinstated_cents)
+        AND NOT dispute_is_lost(OLD.status, OLD.withdrawn_cents, OLD.reinstated_cents))
+  EXECUTE FUNCTION price_goes_back();
 
 CREATE FUNCTION hold_disputed_credits(of_user uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -206,9 +251,7 @@ BEGIN
   IF NEW.kind = 'escalation' AND NOT EXISTS (
        SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status = 'completed') THEN
     RAISE EXCEPTION 'session % was not completed: its quote earns nobody a share', NEW.session_id USING ERRCODE = 'check_violation';
-  ELSIF NEW.kind = 'escalation' AND (
-      escalation_needs_release(NEW.session_id, NEW.amount_cents)
-      OR EXISTS (SELECT FROM contests c WHERE c.session_id = NEW.session_id AND c.outcome <> 'keep')) THEN
+  ELSIF NEW.kind = 'escalation' AND escalation_needs_release(NEW.session_id, NEW.amount_cents) THEN
     PERFORM hold_payout(NEW.id, 'escalation');
   END IF;
   -- a contest refers to this row: one that is under way comes before or after, never beside

@@ -186,6 +186,9 @@ BEGIN
     INSERT INTO contest_parts (intake_id, session_id, cents, credits)
     SELECT d.intake_id, NEW.session_id, d.cents, d.credits
       FROM divided_contest(NEW.session_id, NEW.refund_cents, NEW.refund_credits) AS d;
+    IF NEW.outcome <> 'keep' THEN
+      PERFORM hold_share_of(NEW.session_id);
+    END IF;
     -- the mechanic's part waits until the refund is booked, so that it is taken from what is not sent
     UPDATE payout_holds h SET released_at = clock_timestamp()
       FROM payouts p

@@ -1,6 +1,7 @@
 """Disputes that do not take exactly what was paid: what Stripe takes and gives back is booked at once, to the cent."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
@@ -140,6 +141,26 @@ def test_nothing_stays_disputed_once_a_dispute_is_over(refund_env: RefundEnv, en
     assert ours + owed - owes == PRICE - cost - (SHARE if sent else 0)
     if end.startswith("won"):
         assert (ours, owes) == (PLATFORM - cost, 0)
+    over(refund_env)
+
+
+@pytest.mark.parametrize("end", ["lost", "prevented", "won"])
+def test_a_status_that_nobody_knows_alarms_and_gives_way(
+    refund_env: RefundEnv, capsys: pytest.CaptureFixture[str], end: Literal["lost", "prevented", "won"]
+) -> None:
+    refund_env.onboard()
+    session_id = refund_env.earned()
+    assert refund_env.payouts() == Sent(sent=1)
+    stripe = refund_env.checkout_env.stripe
+    dispute = stripe.open_dispute(refund_env.intent(session_id))
+    unknown = stripe.emit("charge.dispute.created", {**dispute, "status": "charge_refunded"})
+    assert refund_env.deliver({"id": unknown}).json["outcome"] == "mismatch"
+    assert "PaymentMismatch" in capsys.readouterr().out
+    stripe.close_dispute(dispute["id"], status=end)
+    refund_env.tell()
+    stripe.emit("charge.dispute.updated", {**dispute, "status": "charge_refunded"})
+    assert refund_env.tell() == ["unchanged"]
+    assert refund_env.checkout_env.one("SELECT status FROM stripe_disputes") == end
     over(refund_env)
 
 

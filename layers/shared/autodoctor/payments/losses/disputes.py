@@ -28,18 +28,21 @@ _RANKS: Final = (
     *("needs_response", "under_review", "lost", "prevented", "won"),
 )
 """The order in which a dispute moves on: a lost one may still be won, a won one stays so. An event that reports an
-earlier status came late."""
+earlier status came late; one that is none of these gives way to any that is."""
 
-_NOTE: Final[LiteralString] = """
+_MOVES_ON: Final[LiteralString] = (
+    "(known.status = ANY (%(before)s) OR known.status <> ALL (%(ranks)s) AND excluded.status = ANY (%(ranks)s))"
+)
+_NOTE: Final[LiteralString] = f"""
 INSERT INTO stripe_disputes AS known (id, payment_intent_id, amount_cents, currency, status, withdrawn_cents,
                                       reinstated_cents)
 VALUES (%(id)s, %(payment_intent)s, %(amount)s, %(currency)s, %(status)s, %(withdrawn)s, %(reinstated)s)
 ON CONFLICT (id) DO UPDATE
-   SET status = CASE WHEN known.status = ANY (%(before)s) THEN excluded.status ELSE known.status END,
+   SET status = CASE WHEN {_MOVES_ON} THEN excluded.status ELSE known.status END,
        withdrawn_cents = greatest(known.withdrawn_cents, excluded.withdrawn_cents),
        reinstated_cents = greatest(known.reinstated_cents, excluded.reinstated_cents),
        fees_due_at = clock_timestamp(), updated_at = clock_timestamp()
- WHERE known.status = ANY (%(before)s) OR excluded.withdrawn_cents > known.withdrawn_cents
+ WHERE {_MOVES_ON} OR excluded.withdrawn_cents > known.withdrawn_cents
     OR excluded.reinstated_cents > known.reinstated_cents
 """
 
@@ -47,7 +50,7 @@ _UNBOOKED: Final[LiteralString] = """
 SELECT EXISTS (SELECT FROM losses WHERE payment_intent_id = %(payment_intent_id)s AND behind) AS unbooked
 """
 
-type DisputeOutcome = Literal["disputed", "dispute_won", "dispute_lost", "unchanged", "not_ours"]
+type DisputeOutcome = Literal["disputed", "dispute_won", "dispute_lost", "unchanged", "mismatch", "not_ours"]
 
 
 class _Dispute(BaseModel):
@@ -65,6 +68,7 @@ class _Dispute(BaseModel):
         return {
             **self.model_dump(include={"id", "amount", "currency", "payment_intent", "status"}),
             "before": list(_RANKS[:rank]),
+            "ranks": list(_RANKS),
             "withdrawn": -sum(min(0, cents) for cents in moved),
             "reinstated": sum(max(0, cents) for cents in moved),
         }
@@ -84,8 +88,8 @@ def dispute_reported(connection: psycopg.Connection[Row], dispute: Mapping[str, 
         dispute: Stripe's Dispute object, with its balance transactions.
 
     Returns:
-        unchanged: all of it was known; not_ours: the payment is not ours, or not known yet: then it is booked when we
-        learn of the payment.
+        unchanged: all of it was known; mismatch: its status is none that we know, so a person has to look; not_ours:
+        the payment is not ours, or not known yet: then it is booked when we learn of the payment.
 
     Raises:
         pydantic.ValidationError: it is not a dispute.
@@ -100,6 +104,8 @@ def dispute_reported(connection: psycopg.Connection[Row], dispute: Mapping[str, 
     if not is_new:
         return "unchanged"
     book_losses(connection, reported.payment_intent)
+    if reported.status not in _RANKS:
+        return "mismatch"
     if reported.status in LOST:
         return "dispute_lost"
     return "dispute_won" if reported.status == "won" else "disputed"

@@ -1661,6 +1661,26 @@ $$;
 
 COMMENT ON FUNCTION public.current_waiver_version() IS 'The version that is signed when the request names none.';
 
+CREATE FUNCTION public.customer_gave_up(session public.sessions) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+  RETURN coalesce(
+    session.end_reason = 'withdrawn'
+    OR session.end_reason = 'no_show' AND session.absent IN ('customer', 'both')
+    OR session.end_reason IN ('too_short', 'no_talk') AND session.ended_by = 'customer'
+       AND NOT (EXISTS (SELECT FROM session_presence p WHERE p.session_id = session.id AND p.role = 'customer'
+                           AND p.replaced_at IS NULL AND (p.until > session.ended_at) IS NOT FALSE)
+                AND NOT EXISTS (SELECT FROM session_presence p WHERE p.session_id = session.id AND p.role = 'mechanic'
+                                   AND p.replaced_at IS NULL AND (p.until > session.ended_at) IS NOT FALSE))
+       AND NOT (session.end_reason = 'no_talk' AND EXISTS (
+                  SELECT FROM rooms r WHERE r.session_id = session.id AND r.customer_written > 0 AND r.mechanic_written = 0)),
+    false);
+END
+$$;
+
+COMMENT ON FUNCTION public.customer_gave_up(session public.sessions) IS 'Whether it is the customer because of whom a session gave its price back: they withdrew, did not come, or ended a talk that was too short or none, though the mechanic had not left before, nor left them without an answer.';
+
 CREATE FUNCTION public.days_setting(name text, otherwise integer) RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -6499,14 +6519,15 @@ CREATE FUNCTION public.withdrawn_payments(of_user uuid) RETURNS bigint
 BEGIN
   RETURN (SELECT count(*) FROM customers c JOIN sessions s ON s.customer_id = c.id JOIN intakes i ON i.id = s.id
            WHERE c.user_id = of_user AND i.funding = 'card' AND s.ended_at > now() - interval '24 hours'
-             AND (s.end_reason = 'withdrawn' OR s.end_reason = 'no_show' AND s.absent IN ('customer', 'both')))
-       + (SELECT count(*) FROM checkouts b
-           WHERE b.user_id = of_user AND b.late_answer = 'give_back' AND b.late_since > now() - interval '24 hours')
+             AND customer_gave_up(s))
+       + (SELECT count(*) FROM checkouts b JOIN refunds r ON r.intake_id = b.intake_id AND r.kind = 'unfulfillable'
+           WHERE b.user_id = of_user AND b.kind = 'intake' AND b.status = 'unfulfillable'
+             AND (b.late_since IS NULL OR b.late_answer = 'give_back') AND r.created_at > now() - interval '24 hours')
        + minutes_given_up(of_user);
 END
 $$;
 
-COMMENT ON FUNCTION public.withdrawn_payments(of_user uuid) IS 'How many payments by card a customer gave up in 24 hours: requests withdrawn, not come to, or given back when the money came late, and minutes not used: each is refunded, and Stripe keeps its fee. With withdrawn_payments_per_day of them (the settings table, else 3) they cannot pay by card.';
+COMMENT ON FUNCTION public.withdrawn_payments(of_user uuid) IS 'How many payments by card a customer gave up in 24 hours: requests that customer_gave_up(), that could not begin as the customer had another session when they paid, or were given back when the money came late, and minutes not used: each is refunded, and Stripe keeps its fee. With withdrawn_payments_per_day of them (the settings table, else 3) they cannot pay by card.';
 
 CREATE FUNCTION public.words_of(of_session uuid, of_role text) RETURNS integer
     LANGUAGE plpgsql
@@ -6893,14 +6914,14 @@ UNION ALL
             s.ended_at AS at
            FROM (public.sessions_ended_between((now() - '24:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, together_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
              JOIN public.sessions s ON ((s.id = x.session_id)))
-          WHERE ((x.funding = 'card'::text) AND ((x.end_reason = 'withdrawn'::text) OR ((x.end_reason = 'no_show'::text) AND (x.absent = ANY (ARRAY['customer'::text, 'both'::text])))))
+          WHERE ((x.funding = 'card'::text) AND public.customer_gave_up(s.*))
         UNION ALL
          SELECT i.customer_id,
             r.created_at
            FROM ((public.refunds r
              JOIN public.checkouts k ON ((k.intake_id = r.intake_id)))
              JOIN public.intakes i ON ((i.id = r.intake_id)))
-          WHERE ((r.kind = ANY (ARRAY['extension'::text, 'unfulfillable'::text])) AND (r.created_at > (now() - '24:00:00'::interval)) AND ((k.kind = 'extension'::text) OR (k.late_answer = 'give_back'::text)))) g
+          WHERE ((r.kind = ANY (ARRAY['extension'::text, 'unfulfillable'::text])) AND (r.created_at > (now() - '24:00:00'::interval)) AND ((k.kind = 'extension'::text) OR (k.late_since IS NULL) OR (k.late_answer = 'give_back'::text)))) g
   GROUP BY g.customer_id
  HAVING (count(*) >= public.number_setting('withdrawn_payments_per_day'::text, 3))
 UNION ALL
@@ -6916,7 +6937,7 @@ UNION ALL
   WHERE ((j.state = 'due'::text) AND (j.waits_for = 'balance'::text))
  HAVING (count(*) > 0);
 
-COMMENT ON VIEW public.alert_money IS 'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max: subject is the mechanic''s id. Customers who got back so many payments by card in 24 hours, of requests that they gave up, minutes that were not used and money that came late, as withdrawn_payments_per_day allows: subject is the customer''s id. Payouts and refunds that wait for our balance at Stripe: subject is all, critical from one day on; top it up.';
+COMMENT ON VIEW public.alert_money IS 'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max: subject is the mechanic''s id. Customers who got back so many payments by card in 24 hours, of requests that they gave up or that could not begin, minutes that were not used and money that came late, as withdrawn_payments_per_day allows: subject is the customer''s id. Payouts and refunds that wait for our balance at Stripe: subject is all, critical from one day on; top it up.';
 
 CREATE VIEW public.alert_stuck_live AS
  SELECT s.id AS session_id,

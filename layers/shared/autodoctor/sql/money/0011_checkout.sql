@@ -117,19 +117,39 @@ $$;
 COMMENT ON FUNCTION comes_late(checkouts) IS
   'Whether its money comes so late that the customer may be gone: an hour (late_payment_seconds) after they paid, or after the page closed.';
 
--- In plpgsql, as minutes come later.
+-- In plpgsql, as rooms come later. A talk ends when one of its parties leaves: a mechanic who is there after that was left.
+CREATE FUNCTION customer_gave_up(session sessions) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN coalesce(
+    session.end_reason = 'withdrawn'
+    OR session.end_reason = 'no_show' AND session.absent IN ('customer', 'both')
+    OR session.end_reason IN ('too_short', 'no_talk') AND session.ended_by = 'customer'
+       AND NOT (EXISTS (SELECT FROM session_presence p WHERE p.session_id = session.id AND p.role = 'customer'
+                           AND p.replaced_at IS NULL AND (p.until > session.ended_at) IS NOT FALSE)
+                AND NOT EXISTS (SELECT FROM session_presence p WHERE p.session_id = session.id AND p.role = 'mechanic'
+                                   AND p.replaced_at IS NULL AND (p.until > session.ended_at) IS NOT FALSE))
+       AND NOT (session.end_reason = 'no_talk' AND EXISTS (
+                  SELECT FROM rooms r WHERE r.session_id = session.id AND r.customer_written > 0 AND r.mechanic_written = 0)),
+    false);
+END
+$$;
+COMMENT ON FUNCTION customer_gave_up(sessions) IS
+  'Whether it is the customer because of whom a session gave its price back: they withdrew, did not come, or ended a talk that was too short or none, though the mechanic had not left before, nor left them without an answer.';
+
+-- In plpgsql, as minutes and refunds come later.
 CREATE FUNCTION withdrawn_payments(of_user uuid) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT count(*) FROM customers c JOIN sessions s ON s.customer_id = c.id JOIN intakes i ON i.id = s.id
            WHERE c.user_id = of_user AND i.funding = 'card' AND s.ended_at > now() - interval '24 hours'
-             AND (s.end_reason = 'withdrawn' OR s.end_reason = 'no_show' AND s.absent IN ('customer', 'both')))
-       + (SELECT count(*) FROM checkouts b
-           WHERE b.user_id = of_user AND b.late_answer = 'give_back' AND b.late_since > now() - interval '24 hours')
+             AND customer_gave_up(s))
+       + (SELECT count(*) FROM checkouts b JOIN refunds r ON r.intake_id = b.intake_id AND r.kind = 'unfulfillable'
+           WHERE b.user_id = of_user AND b.kind = 'intake' AND b.status = 'unfulfillable'
+             AND (b.late_since IS NULL OR b.late_answer = 'give_back') AND r.created_at > now() - interval '24 hours')
        + minutes_given_up(of_user);
 END
 $$;
 COMMENT ON FUNCTION withdrawn_payments(uuid) IS
-  'How many payments by card a customer gave up in 24 hours: requests withdrawn, not come to, or given back when the money came late, and minutes not used: each is refunded, and Stripe keeps its fee. With withdrawn_payments_per_day of them (the settings table, else 3) they cannot pay by card.';
+  'How many payments by card a customer gave up in 24 hours: requests that customer_gave_up(), that could not begin as the customer had another session when they paid, or were given back when the money came late, and minutes not used: each is refunded, and Stripe keeps its fee. With withdrawn_payments_per_day of them (the settings table, else 3) they cannot pay by card.';
 
 CREATE FUNCTION checkouts_know_the_address() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

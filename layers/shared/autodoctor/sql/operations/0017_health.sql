@@ -248,12 +248,12 @@ CREATE VIEW alert_money AS
          jsonb_build_object('payments', count(*), 'limit', number_setting('withdrawn_payments_per_day', 3))
     FROM (SELECT s.customer_id, s.ended_at AS at
             FROM sessions_ended_between(now() - interval '24 hours', 'infinity') AS x JOIN sessions s ON s.id = x.session_id
-           WHERE x.funding = 'card' AND (x.end_reason = 'withdrawn' OR x.end_reason = 'no_show' AND x.absent IN ('customer', 'both'))
-          UNION ALL -- minutes that were not used, and what came late
+           WHERE x.funding = 'card' AND customer_gave_up(s)
+          UNION ALL -- minutes that were not used, what came late, and what could not begin
           SELECT i.customer_id, r.created_at
             FROM refunds r JOIN checkouts k ON k.intake_id = r.intake_id JOIN intakes i ON i.id = r.intake_id
            WHERE r.kind IN ('extension', 'unfulfillable') AND r.created_at > now() - interval '24 hours'
-             AND (k.kind = 'extension' OR k.late_answer = 'give_back')) AS g
+             AND (k.kind = 'extension' OR k.late_since IS NULL OR k.late_answer = 'give_back')) AS g
    GROUP BY g.customer_id HAVING count(*) >= number_setting('withdrawn_payments_per_day', 3)
   UNION ALL
   SELECT 'money_waits_for_balance', 'all', CASE WHEN min(j.created_at) < now() - interval '1 day' THEN 'critical' ELSE 'warning' END,
@@ -261,5 +261,5 @@ CREATE VIEW alert_money AS
                                                'refunds', count(*) FILTER (WHERE j.job = 'refund'))
     FROM stripe_jobs j WHERE j.state = 'due' AND j.waits_for = 'balance' HAVING count(*) > 0;
 COMMENT ON VIEW alert_money IS
-  'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max: subject is the mechanic''s id. Customers who got back so many payments by card in 24 hours, of requests that they gave up, minutes that were not used and money that came late, as withdrawn_payments_per_day allows: subject is the customer''s id. Payouts and refunds that wait for our balance at Stripe: subject is all, critical from one day on; top it up.';
+  'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max: subject is the mechanic''s id. Customers who got back so many payments by card in 24 hours, of requests that they gave up or that could not begin, minutes that were not used and money that came late, as withdrawn_payments_per_day allows: subject is the customer''s id. Payouts and refunds that wait for our balance at Stripe: subject is all, critical from one day on; top it up.';
 GRANT SELECT ON alert_money TO autodoctor_app;

@@ -219,3 +219,53 @@ def test_what_is_told_while_stripe_is_asked_is_looked_up_again(refund_env: Refun
         fault.let_go()
         assert swept.result().asked == 2
     assert refund_env.has(session_held(session_id)) == PRICE - 300
+
+
+# --- in another currency -------------------------------------------------------------------------------
+
+
+def test_one_told_in_another_currency_is_looked_up_before_the_payout_goes(refund_env: RefundEnv) -> None:
+    """As Stripe sends it: an event has its balance transaction by its id alone."""
+    refund_env.onboard()
+    session_id = refund_env.earned()
+    stripe = refund_env.checkout_env.stripe
+    made = stripe.refund(refund_env.intent(session_id), 100, told={"amount": 92, "currency": "eur"})
+    refund_env.unasked = frozenset({"charge.refunded"})
+    assert refund_env.tell() == ["refund_noted"]
+    assert refund_env.lookups() == LookedUp(asked=1, new=1)
+    assert refund_env.lookups() == LookedUp()
+    assert refund_env.payouts() == Sent(sent=1)
+    assert refund_env.sent() == [SHARE - 70]
+    refund_env.balanced()
+    stripe.fail_refund(str(made["id"]))
+    refund_env.tell()
+    assert refund_env.lookups() == LookedUp(asked=1, new=1)
+    assert refund_env.checkout_env.one("SELECT failed FROM stripe_refunds")
+    refund_env.balanced()
+
+
+def test_one_in_another_currency_is_looked_up_until_it_took_something(refund_env: RefundEnv) -> None:
+    session_id = refund_env.buy()
+    stripe = refund_env.checkout_env.stripe
+    stripe.refunds_stay_pending()
+    made = stripe.refund(refund_env.intent(session_id), 100, told={"amount": 92, "currency": "eur"})
+    refund_env.tell()
+    assert refund_env.lookups() == LookedUp(asked=1)
+    assert refund_env.lookups() == LookedUp()  # not before a while is over
+    assert lookups_unanswered(refund_env.checkout_env.world.app) == 1
+    stripe.settle_refund(made["id"])
+    refund_env.tell()
+    assert refund_env.lookups() == LookedUp(asked=1, new=1)
+    assert lookups_unanswered(refund_env.checkout_env.world.app) == 0
+    assert refund_env.has(session_held(session_id)) == PRICE - 100
+    refund_env.balanced()
+
+
+def test_only_what_one_in_another_currency_left_is_paid_back(refund_env: RefundEnv) -> None:
+    session_id = refund_env.buy()
+    refund_env.checkout_env.stripe.refund(refund_env.intent(session_id), 100, told={"amount": 92, "currency": "eur"})
+    refund_env.cancel(session_id)
+    assert refund_env.refunds() == Sent(sent=1)
+    assert [each["amount"] for each in refund_env.checkout_env.stripe.objects("refund")] == [92, PRICE - 100]
+    assert refund_env.refund_row()["state"] == "sent"
+    refund_env.balanced()

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from autodoctor.db import Database, Row
 from autodoctor.errors import MalformedBody
 from autodoctor.payments.checkout.fulfilment import CheckoutPage, Effect, apply
-from autodoctor.payments.checkout.mismatch import MISMATCHES, report_mismatch
 from autodoctor.payments.losses.dashboard_refunds import charge_refunded, refund_reported
 from autodoctor.payments.losses.disputes import dispute_reported
 from autodoctor.payments.losses.losses import book_losses
@@ -22,6 +21,7 @@ from autodoctor.payments.outgoing.transfer_events import bank_paid, bank_refused
 from autodoctor.payments.stripe.client import stripe_secrets
 from autodoctor.payments.stripe.connect import account_closed, account_updated
 from autodoctor.payments.stripe.fields import StripeId
+from autodoctor.payments.stripe.mismatch import MISMATCHES, report_mismatch
 from autodoctor.payments.stripe.signature import verify_signature
 from autodoctor.web.schemas import ResponseModel, unstorable
 

@@ -34,10 +34,11 @@ def create_refund(state: State, call: Call) -> Json:
         raise ApiError(message, param="amount")
     if state.store.setting(NEED_BALANCE, 0) and available(state, charge["currency"]) < amount:
         raise insufficient()
-    return refund(state, charge, amount, params.get("reason"), merged({}, params.get("metadata")))
+    more = {"reason": params.get("reason"), "_told": params.get("_told", {})}
+    return refund(state, charge, amount, more, merged({}, params.get("metadata")))
 
 
-def refund(state: State, charge: Json, amount: int, reason: str | None, metadata: dict[str, str]) -> Json:
+def refund(state: State, charge: Json, amount: int, more: Json, metadata: dict[str, str]) -> Json:
     """Refund part of a charge from the available balance, which may become negative; Stripe keeps its fee."""
     made = state.create(
         "re_",
@@ -50,11 +51,11 @@ def refund(state: State, charge: Json, amount: int, reason: str | None, metadata
             "destination_details": {"card": {"reference_status": "pending", "type": "refund"}, "type": "card"},
             "metadata": metadata,
             "payment_intent": charge["payment_intent"],
-            "reason": reason,
             "receipt_number": None,
             "source_transfer_reversal": None,
             "status": "pending",
             "transfer_reversal": None,
+            **more,
         },
     )
     if not state.store.setting(STAY_PENDING, 0):

@@ -111,9 +111,16 @@ class StripeControl:
 
     # The dashboard
 
-    def refund(self, charge: str, amount: int | None = None) -> Json:
-        """Refund a charge (by charge or PaymentIntent) by hand: the whole rest, or so many cents."""
+    def refund(self, charge: str, amount: int | None = None, told: Json | None = None) -> Json:
+        """Refund a charge (by charge or PaymentIntent) by hand: the whole rest, or so many cents.
+
+        Args:
+            charge: or its PaymentIntent.
+            amount: in cents of our balance's currency.
+            told: `amount` and `currency`, where Stripe tells of it in another currency.
+        """
         params: Json = {"charge": self._charge(charge), **({} if amount is None else {"amount": amount})}
+        params["_told"] = told or {}
         with self._state.store.transaction():
             return self._shown(refunds.create_refund(self._state, Call(params)))
 

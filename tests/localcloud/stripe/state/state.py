@@ -162,4 +162,5 @@ def _shown(value: object, offset: int, now: float) -> object:
             found[key] = item if key == _CALLERS_OWN else _shown(item, offset, now)
     if value.get("object") == "balance_transaction":
         found["status"] = "available" if value["available_on"] <= now else "pending"
+    found.update(value.get("_told", {}))  # what our balance lost, in another currency
     return found

@@ -15,8 +15,8 @@ from autodoctor.deadline import SecondsLeft
 from autodoctor.errors import PaymentProcessing, PaymentsUnavailable
 from autodoctor.payments.checkout.checkout import UNASKED_TOO_LONG, withdraw
 from autodoctor.payments.checkout.fulfilment import CheckoutPage, Effect, apply
-from autodoctor.payments.checkout.mismatch import MISMATCHES, report_mismatch
 from autodoctor.payments.stripe.client import stripe_client, stripe_secrets
+from autodoctor.payments.stripe.mismatch import MISMATCHES, report_mismatch
 from autodoctor.web.schemas import ResponseModel
 
 BATCH: Final = 20

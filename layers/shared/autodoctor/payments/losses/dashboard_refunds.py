@@ -45,8 +45,12 @@ UPDATE checkouts SET refunds_due_at = clock_timestamp()
     > (SELECT count(*) FROM stripe_refunds WHERE payment_intent_id = %(payment_intent)s))
 """
 
-type RefundOutcome = Literal["refunded", "refund_failed", "unchanged", "mismatch", "not_ours"]
-type ChargeOutcome = RefundOutcome | Literal["refund_noted"]
+# Of a refund in another currency: an event has its balance transaction by its id alone.
+_LOOK_UP_ITS_CENTS: Final[LiteralString] = """
+UPDATE checkouts SET refunds_due_at = clock_timestamp() WHERE stripe_payment_intent_id = %(payment_intent)s
+"""
+
+type RefundOutcome = Literal["refunded", "refund_failed", "refund_noted", "unchanged", "mismatch", "not_ours"]
 
 
 class _Refund(BaseModel):
@@ -88,7 +92,7 @@ class _Charge(BaseModel):
             return None
 
 
-def charge_refunded(connection: psycopg.Connection[Row], charge: Mapping[str, Any]) -> ChargeOutcome:
+def charge_refunded(connection: psycopg.Connection[Row], charge: Mapping[str, Any]) -> RefundOutcome:
     """Book the refunds that a charge contains (API versions before 2022-11-15), or have them looked up.
 
     Args:
@@ -116,20 +120,41 @@ def charge_refunded(connection: psycopg.Connection[Row], charge: Mapping[str, An
         return "not_ours"
     if connection.execute(_LOOK_UP, {**values, **checkout}).rowcount:
         return "refund_noted"
-    changes: tuple[RefundOutcome, ...] = ("mismatch", "refunded", "refund_failed")
+    changes: tuple[RefundOutcome, ...] = ("mismatch", "refund_noted", "refunded", "refund_failed")
     return next((outcome for outcome in changes if outcome in outcomes), "unchanged")
 
 
 def refund_reported(connection: psycopg.Connection[Row], refund: Mapping[str, Any]) -> RefundOutcome:
-    """Store a refund, and bring the books up to it.
+    """Store a refund, and bring the books up to it, or have it looked up where its event does not say what it took.
 
     Args:
         connection: in the transaction of the event.
         refund: Stripe's Refund object.
 
     Returns:
-        unchanged: all of it was known; mismatch: the payment is ours, and what went back of it is not told in our
-        currency; not_ours: the payment is not ours, or not known yet: then it is booked when we learn of the payment.
+        As `book_refund`.
+
+    Raises:
+        pydantic.ValidationError: it is not a refund.
+    """
+    outcome = book_refund(connection, refund)
+    payment = {"payment_intent": refund.get("payment_intent")}
+    if outcome == "refund_noted" and connection.execute(_LOOK_UP_ITS_CENTS, payment).rowcount != 1:
+        raise RuntimeError(f"the payment of refund {refund['id']} is gone")
+    return outcome
+
+
+def book_refund(connection: psycopg.Connection[Row], refund: Mapping[str, Any]) -> RefundOutcome:
+    """Store a refund, and bring the books up to it, if it says what it took from our balance.
+
+    Args:
+        connection: in a transaction.
+        refund: Stripe's Refund object.
+
+    Returns:
+        unchanged: all of it was known, or it moved nothing; refund_noted: what it took is not told, as it is in another
+        currency; mismatch: what it took is not in our currency; not_ours: the payment is not ours, or not known yet:
+        then it is booked when we learn of the payment.
 
     Raises:
         pydantic.ValidationError: it is not a refund.
@@ -139,7 +164,7 @@ def refund_reported(connection: psycopg.Connection[Row], refund: Mapping[str, An
         return "not_ours"
     ours = lock_payment(connection, reported.payment_intent)
     if reported.cents is None:
-        return "mismatch" if ours else "not_ours"
+        return _untold(reported) if ours else "not_ours"
     if not note_refund(connection, refund):
         return "unchanged"
     if ours:
@@ -147,6 +172,18 @@ def refund_reported(connection: psycopg.Connection[Row], refund: Mapping[str, An
     if not ours:
         return "not_ours"
     return "refund_failed" if reported.status in CAME_BACK else "refunded"
+
+
+def _untold(reported: _Refund) -> RefundOutcome:
+    if isinstance(reported.balance_transaction, BalanceMovement):
+        return "mismatch"
+    moved_nothing = reported.balance_transaction is None and reported.status in CAME_BACK
+    return "unchanged" if moved_nothing else "refund_noted"
+
+
+def taken_cents(refund: Mapping[str, Any]) -> int | None:
+    """What a refund takes from our balance, in cents; None where it is told in another currency alone."""
+    return _Refund.model_validate(refund).cents
 
 
 def note_refund(connection: psycopg.Connection[Row], refund: Mapping[str, Any]) -> bool:

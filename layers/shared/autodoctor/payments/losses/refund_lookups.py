@@ -1,4 +1,4 @@
-"""Looks up which refunds a payment has, where `charge.refunded` only said how much was refunded (dashboard_refunds.py).
+"""Looks up which refunds a payment has, and what they took, where no event said so (dashboard_refunds.py).
 
 The row of the payment says that a look-up is due, so a run that ends early is continued by the next one, and a payment
 whose look-up failed waits a while without delaying the others.
@@ -12,10 +12,11 @@ import psycopg
 
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
-from autodoctor.payments.losses.dashboard_refunds import refund_reported
+from autodoctor.payments.losses.dashboard_refunds import RefundOutcome, book_refund
 from autodoctor.payments.losses.losses import lock_payment
 from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
 from autodoctor.payments.stripe.lease import MARGIN_SECONDS
+from autodoctor.payments.stripe.mismatch import report_mismatch
 from autodoctor.web.schemas import ResponseModel
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 AGAIN_AFTER: Final = timedelta(minutes=10)
 """After a call that failed. Longer than the sweeping function may run, so that no two runs look up one payment."""
+
+_NEW: Final = frozenset({"refunded", "refund_failed"})
 
 # A checkout whose payment is not known yet is claimed once it is.
 _CLAIM: Final[LiteralString] = """
@@ -67,7 +70,10 @@ def sweep_refund_lookups(database: Database, client: "stripe.StripeClient", seco
             refunds = _refunds_of(client, row["stripe_payment_intent_id"])
         except (StripeRefused, OutcomeUnknown):
             continue  # later again
-        counts["new"] += database.transaction(partial(_report, checkout=row, refunds=refunds))
+        outcomes = database.transaction(partial(_report, checkout=row, refunds=refunds))
+        counts["new"] += sum(outcome in _NEW for outcome in outcomes.values())
+        for refund_id in [each for each, outcome in outcomes.items() if outcome == "mismatch"]:
+            report_mismatch("mismatch", refund_id)
     return LookedUp(**counts)
 
 
@@ -81,15 +87,20 @@ def _refunds_of(client: "stripe.StripeClient", payment_intent_id: str) -> "list[
     """All refunds of a payment, the oldest first."""
     listed = call_stripe(
         lambda: list(
-            client.v1.refunds.list(params={"payment_intent": payment_intent_id, "limit": 100}).auto_paging_iter()
+            client.v1.refunds.list(
+                params={"payment_intent": payment_intent_id, "limit": 100, "expand": ["data.balance_transaction"]}
+            ).auto_paging_iter()
         )
     )
     return listed[::-1]
 
 
-def _report(connection: psycopg.Connection[Row], checkout: Row, refunds: "Sequence[stripe.Refund]") -> int:
-    """Handle each refund as its own event would have been; how many were not known before."""
+def _report(
+    connection: psycopg.Connection[Row], checkout: Row, refunds: "Sequence[stripe.Refund]"
+) -> dict[str, RefundOutcome]:
+    """Handle each refund as its own event would have been; what that did, by Stripe's id."""
     lock_payment(connection, checkout["stripe_payment_intent_id"])
-    new = sum(refund_reported(connection, each.to_dict()) != "unchanged" for each in refunds)
-    connection.execute(_KNOWN, checkout)  # no row if more was reported meanwhile: that is looked up again
-    return new
+    outcomes = {each.id: book_refund(connection, each.to_dict()) for each in refunds}
+    if "refund_noted" not in outcomes.values():  # else it has taken nothing yet, and is looked up again
+        connection.execute(_KNOWN, checkout)  # no row if more was reported meanwhile: that is looked up again
+    return outcomes

@@ -7,7 +7,7 @@ import psycopg
 
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
-from autodoctor.payments.losses.dashboard_refunds import CAME_BACK, note_refund
+from autodoctor.payments.losses.dashboard_refunds import CAME_BACK, note_refund, taken_cents
 from autodoctor.payments.losses.disputes import LOST, disputes_of, lost_of, note_dispute
 from autodoctor.payments.losses.losses import book_losses, lock_payment, refunded_total
 from autodoctor.payments.stripe import lease
@@ -57,7 +57,10 @@ def _pay_back(database: Database, client: "stripe.StripeClient", refund: Row) ->
     """Look at what was paid back, by refunds or by lost disputes, and pay back the rest."""
     before, disputes = _paid_back(client, refund), disputes_of(client, refund["stripe_payment_intent_id"])
     lost = lost_of(disputes)
-    left = refund["amount_cents"] - lost - sum(each.amount for each in before)
+    taken = [taken_cents(each.to_dict()) for each in before]
+    if None in taken:
+        return NotYet("retry", "what a refund in another currency took is not known yet", uncounted=True)
+    left = refund["amount_cents"] - lost - sum(cents or 0 for cents in taken)
     if left <= 0:
         state = "returned" if lost else "sent"
         return database.transaction(partial(_mark_done, refund=refund, state=state, made=before, disputes=disputes))
@@ -82,7 +85,11 @@ def _pay_back(database: Database, client: "stripe.StripeClient", refund: Row) ->
 def _paid_back(client: "stripe.StripeClient", refund: Row) -> "list[stripe.Refund]":
     """The refunds of its payment that moved money, ours and others', the oldest first."""
     intent: str = refund["stripe_payment_intent_id"]
-    listed = call_stripe(lambda: client.v1.refunds.list(params={"payment_intent": intent, "limit": 100}))
+    listed = call_stripe(
+        lambda: client.v1.refunds.list(
+            params={"payment_intent": intent, "limit": 100, "expand": ["data.balance_transaction"]}
+        )
+    )
     return [each for each in reversed(listed.data) if each.status not in CAME_BACK]
 
 

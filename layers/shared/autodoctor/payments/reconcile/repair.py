@@ -182,7 +182,9 @@ def _reversal(database: Database, _client: "stripe.StripeClient", difference: Di
 
 
 def _refund(_database: Database, client: "stripe.StripeClient", difference: Difference) -> Step:
-    refund = call_stripe(lambda: client.v1.refunds.retrieve(difference.stripe_id or "")).to_dict()
+    refund = call_stripe(
+        lambda: client.v1.refunds.retrieve(difference.stripe_id or "", params={"expand": ["balance_transaction"]})
+    ).to_dict()
     return partial(_paid_back, reported=refund, handle=refund_reported)
 
 

@@ -5232,7 +5232,7 @@ CREATE FUNCTION public.renew_mechanic_account(mechanic uuid) RETURNS boolean
     UPDATE mechanic_accounts
        SET former_account_ids = array_append(former_account_ids, stripe_account_id), stripe_account_id = NULL,
            transfers_enabled = false, payouts_enabled = false, details_submitted = false,
-           stripe_as_of = NULL, doubtful = false, closed = false,
+           stripe_as_of = NULL, bank_as_of = NULL, doubtful = false, closed = false,
            idempotency_key = 'account:' || mechanic_id || ':' || new_id(), keyed_at = clock_timestamp(), asked = false,
            updated_at = clock_timestamp()
      WHERE mechanic_id = mechanic AND stripe_account_id IS NOT NULL RETURNING mechanic_id
@@ -7630,6 +7630,7 @@ CREATE TABLE public.mechanic_accounts (
     payouts_enabled boolean DEFAULT false NOT NULL,
     details_submitted boolean DEFAULT false NOT NULL,
     stripe_as_of timestamp with time zone,
+    bank_as_of timestamp with time zone,
     doubtful boolean DEFAULT false NOT NULL,
     closed boolean DEFAULT false NOT NULL,
     destination_changed_at timestamp with time zone,
@@ -7656,6 +7657,8 @@ COMMENT ON COLUMN public.mechanic_accounts.payouts_enabled IS 'Whether Stripe pa
 COMMENT ON COLUMN public.mechanic_accounts.details_submitted IS 'Whether the mechanic went through onboarding.';
 
 COMMENT ON COLUMN public.mechanic_accounts.stripe_as_of IS 'The instant of this state, by Stripe''s clock in whole seconds; null: Stripe has not reported it.';
+
+COMMENT ON COLUMN public.mechanic_accounts.bank_as_of IS 'When their bank last took or refused a payout of the account, by Stripe''s clock; null: Stripe has not reported it.';
 
 COMMENT ON COLUMN public.mechanic_accounts.doubtful IS 'Whether events in unknown order contradicted each other: the account is then retrieved the next time it is needed.';
 
@@ -10551,6 +10554,8 @@ GRANT UPDATE(payouts_enabled) ON TABLE public.mechanic_accounts TO autodoctor_ap
 GRANT UPDATE(details_submitted) ON TABLE public.mechanic_accounts TO autodoctor_app;
 
 GRANT UPDATE(stripe_as_of) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(bank_as_of) ON TABLE public.mechanic_accounts TO autodoctor_app;
 
 GRANT UPDATE(doubtful) ON TABLE public.mechanic_accounts TO autodoctor_app;
 

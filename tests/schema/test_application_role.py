@@ -135,7 +135,7 @@ MAY_UPDATE = {
     "mechanic_accounts": {
         *("idempotency_key", "keyed_at", "asked", "stripe_account_id"),
         *("transfers_enabled", "payouts_enabled", "details_submitted", "updated_at"),
-        *("former_account_ids", "stripe_as_of", "doubtful", "closed"),
+        *("former_account_ids", "stripe_as_of", "bank_as_of", "doubtful", "closed"),
     },
     "stripe_statement": {"whole_until"},
     "payouts": {

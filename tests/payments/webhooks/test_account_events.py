@@ -34,12 +34,17 @@ def account_updates(checkout_env: CheckoutEnv, apart: int) -> dict[str, dict[str
     return {name: each | {"created": first + apart * place} for place, (name, each) in enumerate(updates.items())}
 
 
+def reported(checkout_env: CheckoutEnv, kind: str, created: int) -> dict[str, Any]:
+    """Stripe's report of something else about the mechanic's account."""
+    account = checkout_env.one("SELECT stripe_account_id FROM mechanic_accounts")
+    emitted = checkout_env.stripe.emit(kind, {"id": "po_1", "object": "payout"}, account=account)
+    event = next(each for each in checkout_env.stripe.events(kind) if each["id"] == emitted)
+    return event | {"created": created}
+
+
 def refusal(checkout_env: CheckoutEnv, created: int) -> dict[str, Any]:
     """Stripe's report when the mechanic's bank refuses a payout."""
-    account = checkout_env.one("SELECT stripe_account_id FROM mechanic_accounts")
-    emitted = checkout_env.stripe.emit("payout.failed", {"id": "po_1", "object": "payout"}, account=account)
-    event = next(each for each in checkout_env.stripe.events("payout.failed") if each["id"] == emitted)
-    return event | {"created": created}
+    return reported(checkout_env, "payout.failed", created)
 
 
 def deliver(checkout_env: CheckoutEnv, event: dict[str, Any]) -> str:
@@ -134,3 +139,60 @@ def test_a_restriction_that_a_refused_payout_overtook_is_not_lost(
     assert onboarding(checkout_env.world.app, nobody, mechanic.user_id).status == "complete"
     assert deliver(checkout_env, updates["restricted"]) == "outdated"
     assert onboarding(checkout_env.world.app, stripe_client, mechanic.user_id).status == "restricted"
+
+
+@pytest.mark.parametrize("apart", [2, 0])
+def test_an_update_of_before_does_not_open_a_closed_account(
+    checkout_env: CheckoutEnv, mechanic: Mechanic, apart: int
+) -> None:
+    """One of the same second makes us ask Stripe, which does not know the account any more."""
+    updates = account_updates(checkout_env, apart)
+    deliver(checkout_env, updates["new"])
+    account = checkout_env.one("SELECT stripe_account_id FROM mechanic_accounts")
+    checkout_env.stripe.close_account(account)
+    closing = reported(checkout_env, "account.application.deauthorized", updates["onboarded"]["created"] + apart)
+    assert deliver(checkout_env, closing) == "account_closed"
+    assert deliver(checkout_env, updates["onboarded"]) == ("outdated" if apart else "account_updated")
+    assert onboarding(checkout_env.world.app, stripe_client, mechanic.user_id).status == "closed"
+
+
+def test_an_account_that_was_opened_after_it_was_closed_stays_open(
+    checkout_env: CheckoutEnv, mechanic: Mechanic
+) -> None:
+    updates = account_updates(checkout_env, apart=2)
+    closing = reported(checkout_env, "account.application.deauthorized", updates["onboarded"]["created"] - 1)
+    deliver(checkout_env, updates["onboarded"])
+    assert deliver(checkout_env, closing) == "unchanged"
+    assert onboarding(checkout_env.world.app, nobody, mechanic.user_id).status == "complete"
+
+
+@pytest.mark.parametrize("apart", [1, 0])
+def test_a_payout_that_arrived_after_one_was_refused_counts_in_either_order(
+    checkout_env: CheckoutEnv, mechanic: Mechanic, apart: int
+) -> None:
+    updates = account_updates(checkout_env, apart=1)
+    deliver(checkout_env, updates["onboarded"])
+    checkout_env.stripe.onboard(checkout_env.one("SELECT stripe_account_id FROM mechanic_accounts"))
+    second = updates["onboarded"]["created"] + 5
+    assert deliver(checkout_env, reported(checkout_env, "payout.paid", second + apart)) == "unchanged"
+    assert deliver(checkout_env, refusal(checkout_env, second)) == ("unchanged" if apart else "bank_refused")
+    assert onboarding(checkout_env.world.app, stripe_client, mechanic.user_id).payouts_enabled
+
+
+def test_a_payout_that_arrived_before_one_was_refused_changes_nothing(
+    checkout_env: CheckoutEnv, mechanic: Mechanic
+) -> None:
+    updates = account_updates(checkout_env, apart=1)
+    deliver(checkout_env, updates["onboarded"])
+    assert deliver(checkout_env, refusal(checkout_env, updates["onboarded"]["created"] + 5)) == "bank_refused"
+    older = reported(checkout_env, "payout.paid", updates["onboarded"]["created"] + 3)
+    assert deliver(checkout_env, older) == "unchanged"
+    assert not onboarding(checkout_env.world.app, nobody, mechanic.user_id).payouts_enabled
+
+
+def test_an_update_of_before_a_payout_arrived_still_counts(checkout_env: CheckoutEnv, mechanic: Mechanic) -> None:
+    updates = account_updates(checkout_env, apart=2)
+    deliver(checkout_env, updates["onboarded"])
+    deliver(checkout_env, reported(checkout_env, "payout.paid", updates["restricted"]["created"] + 1))
+    assert deliver(checkout_env, updates["restricted"]) == "account_updated"
+    assert onboarding(checkout_env.world.app, nobody, mechanic.user_id).status == "restricted"

@@ -185,9 +185,9 @@ def _of_account(connection: psycopg.Connection[Row], event: StripeEvent) -> str:
     if event.type == "payout.failed" and event.account is not None:
         return bank_refused(connection, event.account, happened_at)
     if event.type == "payout.paid" and event.account is not None:
-        return bank_paid(connection, event.account)
+        return bank_paid(connection, event.account, happened_at)
     if event.type == "account.application.deauthorized" and event.account is not None:
-        return "account_closed" if account_closed(connection, event.account) else "unchanged"
+        return "account_closed" if account_closed(connection, event.account, happened_at) else "unchanged"
     return "ignored"
 
 

@@ -31,16 +31,22 @@ UPDATE payouts SET state = 'reversed', reversed_cents = reversed_cents + %(cents
  WHERE id = %(id)s AND state IN ('sent', 'reversed')
 """
 _BOOKED: Final[LiteralString] = "SELECT key FROM ledger_transfer WHERE key = ANY (%(keys)s)"
-# Only where nothing newer of the account is stored.
+# Only where nothing newer of the account is stored; of what its bank did in one second no order is known.
 _BANK_REFUSED: Final[LiteralString] = """
-UPDATE mechanic_accounts SET payouts_enabled = false, stripe_as_of = %(happened_at)s, updated_at = clock_timestamp()
+UPDATE mechanic_accounts
+   SET payouts_enabled = false, doubtful = doubtful OR coalesce(bank_as_of = %(happened_at)s, false),
+       stripe_as_of = %(happened_at)s, bank_as_of = %(happened_at)s, updated_at = clock_timestamp()
  WHERE stripe_account_id = %(account_id)s AND coalesce(stripe_as_of <= %(happened_at)s, true)
+   AND coalesce(bank_as_of <= %(happened_at)s, true)
 """
-
-
-# `payout.failed` switched it off: what it is now is looked up when somebody asks.
+# `payout.failed` switched it off: what it is now is looked up when somebody asks. It says nothing else of the account,
+# so an `account.updated` of before still counts.
 _BANK_PAID: Final[LiteralString] = """
-UPDATE mechanic_accounts SET doubtful = true WHERE stripe_account_id = %(account_id)s AND NOT payouts_enabled
+UPDATE mechanic_accounts
+   SET doubtful = doubtful OR NOT payouts_enabled AND coalesce(stripe_as_of <= %(happened_at)s, true),
+       bank_as_of = %(happened_at)s, updated_at = clock_timestamp()
+ WHERE stripe_account_id = %(account_id)s AND coalesce(bank_as_of <= %(happened_at)s, true)
+RETURNING doubtful
 """
 
 
@@ -148,11 +154,15 @@ def bank_refused(
     return "bank_refused" if connection.execute(_BANK_REFUSED, values).rowcount else "unchanged"
 
 
-def bank_paid(connection: psycopg.Connection[Row], account_id: str) -> Literal["bank_paid", "unchanged"]:
+def bank_paid(
+    connection: psycopg.Connection[Row], account_id: str, happened_at: datetime
+) -> Literal["bank_paid", "unchanged"]:
     """Doubt that payouts to a mechanic's bank fail, as one has just arrived: the account is looked up when needed.
 
     Args:
         connection: in the transaction of the event.
         account_id: Stripe's, of the connected account.
+        happened_at: by Stripe's clock.
     """
-    return "bank_paid" if connection.execute(_BANK_PAID, {"account_id": account_id}).rowcount else "unchanged"
+    row = connection.execute(_BANK_PAID, {"account_id": account_id, "happened_at": happened_at}).fetchone()
+    return "bank_paid" if row is not None and row["doubtful"] else "unchanged"

@@ -98,7 +98,7 @@ UPDATE mechanic_accounts SET stripe_account_id = %(account_id)s, updated_at = cl
 _STATE: Final[LiteralString] = """
 UPDATE mechanic_accounts
    SET doubtful = CASE WHEN %(called_at)s::timestamptz IS NOT NULL THEN updated_at >= %(called_at)s
-                       ELSE coalesce(stripe_as_of = %(stripe_as_of)s, false) AND (doubtful
+                       ELSE coalesce(stripe_as_of = %(stripe_as_of)s, false) AND (doubtful OR closed
                             OR (transfers_enabled, payouts_enabled, details_submitted)
                                <> (%(transfers)s, %(payouts)s, %(details)s)) END,
        transfers_enabled = %(transfers)s, payouts_enabled = %(payouts)s, details_submitted = %(details)s,
@@ -113,11 +113,16 @@ UPDATE mechanic_accounts SET doubtful = true
  WHERE stripe_account_id = %(account_id)s AND transfers_enabled AND NOT payouts_enabled
    AND (transfers_enabled, details_submitted) <> (%(transfers)s, %(details)s)
 """
+# An answer of Stripe's, which has no time, is newer than every event that was handled before.
 _CLOSED: Final[LiteralString] = """
 UPDATE mechanic_accounts
    SET closed = true, transfers_enabled = false, payouts_enabled = false, doubtful = false,
+       stripe_as_of = greatest(stripe_as_of, coalesce(%(happened_at)s, date_trunc('second', clock_timestamp()))),
        updated_at = clock_timestamp()
- WHERE stripe_account_id = %(account_id)s AND NOT closed
+ WHERE stripe_account_id = %(account_id)s
+   AND CASE WHEN %(happened_at)s::timestamptz IS NULL THEN NOT closed
+            WHEN closed THEN stripe_as_of < %(happened_at)s
+            ELSE coalesce(stripe_as_of <= %(happened_at)s, true) END
 """
 # Nothing is lost by it: what waits for onboarding goes to the new account.
 _RENEW: Final[LiteralString] = "SELECT renew_mechanic_account(%(mechanic_id)s)"
@@ -143,7 +148,7 @@ def onboarding(database: Database, client: "Callable[[], stripe.StripeClient]", 
     account = _account(database, user_id)
     if account["doubtful"]:
         try:
-            look_up_account(database, client(), account["stripe_account_id"])
+            takes_transfers(database, client(), account["stripe_account_id"])
         except (StripeRefused, OutcomeUnknown) as failure:  # shows what was reported last; the next call looks again
             logger.warning("a doubtful account was not looked up", extra={"reason": failure.reason})
         account = _account(database, user_id)
@@ -215,17 +220,19 @@ def account_updated(
     return "not_ours" if connection.execute(_OURS, state).fetchone() is None else "outdated"
 
 
-def account_closed(connection: psycopg.Connection[Row], account_id: str) -> bool:
+def account_closed(connection: psycopg.Connection[Row], account_id: str, happened_at: datetime | None = None) -> bool:
     """Store that an account is closed, or no longer connected to us: nothing is sent to it from now on.
 
     Args:
         connection: in the transaction of the caller.
         account_id: Stripe's.
+        happened_at: by Stripe's clock; None where Stripe has answered so just now.
 
     Returns:
-        Whether that is news.
+        Whether that is news; not where something newer is stored.
     """
-    return connection.execute(_CLOSED, {"account_id": account_id}).rowcount == 1
+    values = {"account_id": account_id, "happened_at": happened_at}
+    return connection.execute(_CLOSED, values).rowcount == 1
 
 
 def takes_transfers(database: Database, client: "stripe.StripeClient", account_id: str) -> bool:

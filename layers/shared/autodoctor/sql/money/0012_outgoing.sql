@@ -11,6 +11,7 @@ CREATE TABLE mechanic_accounts (
   payouts_enabled     boolean NOT NULL DEFAULT false,
   details_submitted   boolean NOT NULL DEFAULT false,
   stripe_as_of        timestamptz,
+  bank_as_of          timestamptz,
   doubtful            boolean NOT NULL DEFAULT false,
   closed              boolean NOT NULL DEFAULT false,
   destination_changed_at  timestamptz,
@@ -29,6 +30,8 @@ COMMENT ON COLUMN mechanic_accounts.payouts_enabled IS 'Whether Stripe passes mo
 COMMENT ON COLUMN mechanic_accounts.details_submitted IS 'Whether the mechanic went through onboarding.';
 COMMENT ON COLUMN mechanic_accounts.stripe_as_of IS
   'The instant of this state, by Stripe''s clock in whole seconds; null: Stripe has not reported it.';
+COMMENT ON COLUMN mechanic_accounts.bank_as_of IS
+  'When their bank last took or refused a payout of the account, by Stripe''s clock; null: Stripe has not reported it.';
 COMMENT ON COLUMN mechanic_accounts.doubtful IS
   'Whether events in unknown order contradicted each other: the account is then retrieved the next time it is needed.';
 COMMENT ON COLUMN mechanic_accounts.closed IS
@@ -39,7 +42,7 @@ COMMENT ON COLUMN mechanic_accounts.updated_at IS 'When Stripe last reported on 
 GRANT SELECT,
       INSERT (mechanic_id, idempotency_key),
       UPDATE (idempotency_key, keyed_at, asked, stripe_account_id, former_account_ids, transfers_enabled,
-              payouts_enabled, details_submitted, stripe_as_of, doubtful, closed, updated_at)
+              payouts_enabled, details_submitted, stripe_as_of, bank_as_of, doubtful, closed, updated_at)
   ON mechanic_accounts TO autodoctor_app;
 
 -- One leased table: payouts, refunds, payout_reversals and dispute_evidence inherit its columns and constraints and hold
@@ -259,7 +262,7 @@ CREATE FUNCTION renew_mechanic_account(mechanic uuid) RETURNS boolean LANGUAGE s
     UPDATE mechanic_accounts
        SET former_account_ids = array_append(former_account_ids, stripe_account_id), stripe_account_id = NULL,
            transfers_enabled = false, payouts_enabled = false, details_submitted = false,
-           stripe_as_of = NULL, doubtful = false, closed = false,
+           stripe_as_of = NULL, bank_as_of = NULL, doubtful = false, closed = false,
            idempotency_key = 'account:' || mechanic_id || ':' || new_id(), keyed_at = clock_timestamp(), asked = false,
            updated_at = clock_timestamp()
      WHERE mechanic_id = mechanic AND stripe_account_id IS NOT NULL RETURNING mechanic_id

@@ -8584,16 +8584,14 @@ CREATE TABLE public.settings (
     CONSTRAINT settings_counts_are_small CHECK (((key <> ALL (ARRAY['min_messages_each'::text, 'late_minutes'::text])) OR (value ~ '^[0-9]{1,4}$'::text))),
     CONSTRAINT settings_evidence_is_a_class CHECK (((key <> 'evidence'::text) OR (value = ANY (ARRAY['witnessed'::text, 'claimed'::text])))),
     CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
-    CONSTRAINT settings_holds_are_hours CHECK (((key <> ALL (ARRAY['destination_hold_hours'::text, 'payout_hold_hours'::text, 'contest_hours'::text, 'late_answer_hours'::text])) OR (value ~ '^[0-9]{1,4}$'::text))),
+    CONSTRAINT settings_holds_are_hours CHECK (((key !~~ '%\_hours'::text) OR (value ~ '^[0-9]{1,4}$'::text))),
     CONSTRAINT settings_issuer_is_a_few_lines CHECK (((key <> 'receipt_issuer'::text) OR ((length(value) >= 1) AND (length(value) <= 500)))),
-    CONSTRAINT settings_limits_are_counts CHECK (((key <> ALL (ARRAY['sockets_per_user'::text, 'releases_per_hour'::text])) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
-    CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_limits_are_counts CHECK (((key <> ALL (ARRAY['sockets_per_user'::text, 'push_subscriptions_per_user'::text, 'releases_per_hour'::text, 'missed_offers_most'::text])) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
     CONSTRAINT settings_money_limits_are_numbers CHECK (((key <> ALL (ARRAY['escalation_auto_release_cents'::text, 'withdrawn_payments_per_day'::text])) OR (value ~ '^[0-9]{1,9}$'::text))),
-    CONSTRAINT settings_release_pause_is_seconds CHECK (((key <> 'release_pause_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
-    CONSTRAINT settings_retention_is_days CHECK (((key <> ALL (ARRAY['retain_files_days'::text, 'retain_messages_days'::text])) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
+    CONSTRAINT settings_retention_is_days CHECK (((key !~~ '%\_days'::text) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
     CONSTRAINT settings_switches_are_on_or_off CHECK (((key <> ALL (ARRAY['stripe_tax'::text, 'stripe_tax_ids'::text, 'stripe_invoices'::text, 'send_dispute_evidence'::text])) OR (value = ANY (ARRAY['on'::text, 'off'::text])))),
-    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text, 'first_reply_seconds'::text, 'evidence_grace_seconds'::text, 'late_payment_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_time_limits_are_seconds CHECK (((key !~~ '%\_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
 

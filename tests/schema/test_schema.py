@@ -4,7 +4,8 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from itertools import product
-from typing import LiteralString
+from pathlib import Path
+from typing import Final, LiteralString
 
 import psycopg
 import pytest
@@ -24,6 +25,8 @@ from autodoctor.domain.money import share_of
 from autodoctor.legacy import target_state
 from localcloud.database.postgres import Database
 from support.world import World
+
+SPEC: Final = Path(__file__).parents[2] / "SPEC.md"
 
 CONSTRAINT = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s"
 INDEX = "SELECT pg_get_indexdef(%s::regclass)"
@@ -106,6 +109,25 @@ def test_a_time_limit_is_a_setting(world: World, limit: LiteralString, key: str,
     assert world.one(f"SELECT {limit}()") == timedelta(seconds=7)
     with pytest.raises(psycopg.errors.CheckViolation, match="settings_time_limits_are_seconds"):
         world.owner.execute("UPDATE settings SET value = 'soon' WHERE key = %s", [key])
+
+
+def stated_settings() -> list[str]:
+    """The keys in SPEC.md's table of settings."""
+    table = SPEC.read_text(encoding="utf-8").partition("| key | default | meaning |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return [key for row in rows for key in re.findall(r"`([a-z_]+)`", row)]
+
+
+@pytest.mark.parametrize("key", sorted({*stated_settings()} - {"waiver_versions", "receipt_issuer"}))
+def test_a_setting_that_is_no_text_takes_no_words(world: World, key: str) -> None:
+    """Whoever reads it would fail, for everybody."""
+    for nonsense in ("five", "", "-1", "1 min", "99999999999"):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            world.owner.execute(
+                "INSERT INTO settings (key, value) VALUES (%s, %s)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                [key, nonsense],
+            )
 
 
 def test_the_import_knows_the_same_time_limits(world: World) -> None:

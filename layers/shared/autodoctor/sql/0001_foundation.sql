@@ -60,8 +60,6 @@ CREATE TABLE settings (
   key         text PRIMARY KEY,
   value       text NOT NULL,
   updated_at  timestamptz NOT NULL DEFAULT now(),
-  CONSTRAINT settings_min_billable_seconds_is_a_count
-    CHECK (key <> 'min_billable_seconds' OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_counts_are_small
     CHECK (key NOT IN ('min_messages_each', 'late_minutes') OR value ~ '^[0-9]{1,4}$'),
   CONSTRAINT settings_evidence_is_a_class
@@ -71,20 +69,16 @@ CREATE TABLE settings (
   CONSTRAINT settings_shares_are_basis_points
     CHECK (key NOT IN ('referral_bp', 'escalation_bp') OR value ~ '^([0-9]{1,4}|10000)$'),
   CONSTRAINT settings_time_limits_are_seconds
-    CHECK (key NOT IN ('lead_seconds', 'offer_seconds', 'orphan_seconds', 'absence_seconds', 'parting_seconds',
-                   'summary_seconds', 'notes_seconds', 'first_reply_seconds', 'evidence_grace_seconds',
-                   'late_payment_seconds')
-           OR value ~ '^[0-9]{1,6}$'),
+    CHECK (key NOT LIKE '%\_seconds' OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_retention_is_days
-    CHECK (key NOT IN ('retain_files_days', 'retain_messages_days') OR value ~ '^[1-9][0-9]{0,3}$'),
+    CHECK (key NOT LIKE '%\_days' OR value ~ '^[1-9][0-9]{0,3}$'),
   CONSTRAINT settings_money_limits_are_numbers
     CHECK (key NOT IN ('escalation_auto_release_cents', 'withdrawn_payments_per_day') OR value ~ '^[0-9]{1,9}$'),
-  CONSTRAINT settings_release_pause_is_seconds
-    CHECK (key <> 'release_pause_seconds' OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_holds_are_hours
-    CHECK (key NOT IN ('destination_hold_hours', 'payout_hold_hours', 'contest_hours', 'late_answer_hours') OR value ~ '^[0-9]{1,4}$'),
+    CHECK (key NOT LIKE '%\_hours' OR value ~ '^[0-9]{1,4}$'),
   CONSTRAINT settings_limits_are_counts
-    CHECK (key NOT IN ('sockets_per_user', 'releases_per_hour') OR value ~ '^[1-9][0-9]{0,5}$'),
+    CHECK (key NOT IN ('sockets_per_user', 'push_subscriptions_per_user', 'releases_per_hour', 'missed_offers_most')
+           OR value ~ '^[1-9][0-9]{0,5}$'),
   CONSTRAINT settings_switches_are_on_or_off
     CHECK (key NOT IN ('stripe_tax', 'stripe_tax_ids', 'stripe_invoices', 'send_dispute_evidence') OR value IN ('on', 'off')),
   CONSTRAINT settings_issuer_is_a_few_lines

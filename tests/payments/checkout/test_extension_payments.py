@@ -5,7 +5,11 @@ from uuid import UUID
 import pytest
 
 from autodoctor.errors import PaymentProcessing
+from autodoctor.events.model import PaymentEvent, event_of
 from autodoctor.extensions.extend import ExtensionState
+from autodoctor.monitoring.session_search import Query, search
+from autodoctor.notifications.kinds import Kind
+from autodoctor.notifications.recipients import payer_of
 from autodoctor.payments.settlement import settle
 from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.expiry import sweep
@@ -108,6 +112,24 @@ def test_what_is_paid_after_the_end_goes_back(refund_env: RefundEnv, talk: UUID)
     assert payouts(refund_env) == [("session", SHARE)]
     refund_env.balanced()
     assert ReconcileEnv.of(refund_env.checkout_env).compared().differences == ()
+
+
+def test_the_payer_reads_that_it_was_for_minutes_and_an_admin_finds_the_session(
+    refund_env: RefundEnv, talk: UUID
+) -> None:
+    extension = agreed(refund_env, talk)
+    world = refund_env.checkout_env.world
+    world.let_time_pass(90)
+    assert ended(refund_env, talk) == ["None"]
+    refund_env.checkout_env.stripe.pay(page_of(refund_env, extension))
+    refund_env.tell()
+    row = world.owner.execute("SELECT * FROM outbox_events WHERE type = 'payment.unfulfillable'").fetchone()
+    assert row is not None
+    event = event_of(row)
+    assert isinstance(event, PaymentEvent)
+    assert payer_of(world.app, Kind.PAYMENT_UNFULFILLABLE, event).facts.bought == "extension"
+    found = search(world.app, Query(money="refunds_waiting")).sessions
+    assert {(each.session_id, each.customer_name) for each in found} == {(talk, "Cora Castillo")}
 
 
 def test_nothing_else_may_be_asked_for_while_the_bank_takes_its_time(refund_env: RefundEnv, talk: UUID) -> None:

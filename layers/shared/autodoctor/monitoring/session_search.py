@@ -55,7 +55,8 @@ _PAYOUTS: Final[LiteralString] = """
    WHERE p.state IN ('due', 'held', 'sending', 'failed') AND p.state = ANY (%(values)s)
 """
 _REFUNDS: Final[LiteralString] = """
-  SELECT r.intake_id AS session_id, r.created_at AS at, NULL::text AS severity FROM refunds r
+  SELECT coalesce(x.session_id, r.intake_id) AS session_id, r.created_at AS at, NULL::text AS severity
+    FROM refunds r LEFT JOIN session_extensions x ON x.intake_id = r.intake_id
    WHERE r.state IN ('due', 'held', 'sending', 'failed') AND r.state = ANY (%(values)s)
 """
 _NOT_TAKEN_BACK: Final[LiteralString] = """
@@ -63,7 +64,8 @@ _NOT_TAKEN_BACK: Final[LiteralString] = """
     FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id WHERE r.state = 'failed' GROUP BY p.session_id
 """
 _OWED: Final[LiteralString] = """
-  SELECT o.session_id, o.since AS at, NULL::text AS severity FROM receivables o
+  SELECT coalesce(x.session_id, o.session_id) AS session_id, o.since AS at, NULL::text AS severity
+    FROM receivables o LEFT JOIN session_extensions x ON x.intake_id = o.session_id
 """
 _UNSETTLED: Final[LiteralString] = """
   SELECT d.session_id, d.ended_at AS at, NULL::text AS severity FROM settlements_due d

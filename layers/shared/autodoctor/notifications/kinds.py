@@ -64,6 +64,9 @@ class TranscriptLine(ResponseModel):
     text: str | None
 
 
+type Bought = Literal["session", "credits", "extension"]
+
+
 class Facts(ResponseModel):
     """What a text may mention; each kind uses some of it.
 
@@ -88,7 +91,7 @@ class Facts(ResponseModel):
             words.
         earned_for: what a payout is for: holding a session, more minutes of it, referring its customer, or escalating
             it.
-        bought: what a payment was for: session or credits.
+        bought: what a payment was for: session, credits or extension.
         confirm_url: the link that confirms an address.
         missed: how many offers a mechanic let lapse, one after the other.
         suspended_at: since when a mechanic is suspended.
@@ -130,7 +133,7 @@ class Facts(ResponseModel):
     payout_id: UUID | None = None
     amount_cents: int | None = None
     earned_for: Literal["session", "extension", "referral", "escalation", "returned"] | None = None
-    bought: Literal["session", "credits"] | None = None
+    bought: Bought | None = None
     refunded: bool | None = None
     receipt_id: UUID | None = None
     number: str | None = None

@@ -1,6 +1,8 @@
 """The people whom an event concerns, with address, preferences and the facts of their text, read when it is sent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from autodoctor.db import Database, Row
@@ -17,7 +19,7 @@ from autodoctor.events.model import (
     SuspensionEvent,
 )
 from autodoctor.notifications.concerned import BUYER, CUSTOMER, HOLDER, MECHANIC, OF_CONTEST, OF_QUOTE, PAYER, SUSPENDED
-from autodoctor.notifications.kinds import Facts, Kind
+from autodoctor.notifications.kinds import Bought, Facts, Kind
 from autodoctor.notifications.mailable import why_no_mail
 from autodoctor.notifications.transcript import transcript_of
 from autodoctor.sessions.active import session_url
@@ -46,6 +48,9 @@ class Recipient:
     no_mail: str | None
     erased: bool
     facts: Facts
+
+
+_BOUGHT: Final[Mapping[str, Bought]] = {"pack": "credits", "intake": "session", "extension": "extension"}
 
 
 class NobodyConcerned(Exception):
@@ -152,7 +157,7 @@ def payer_of(database: Database, kind: Kind, event: PaymentEvent) -> Recipient:
     facts = Facts(
         name=row["name"],
         session_type=row["session_type"],
-        bought="credits" if row["checkout_kind"] == "pack" else "session",
+        bought=_BOUGHT[row["checkout_kind"]],
         amount_cents=event.amount_cents,
         currency=event.currency,
         reason=event.reason,
@@ -175,7 +180,7 @@ def buyer_of(database: Database, kind: Kind, event: ReceiptEvent) -> Recipient:
     facts = Facts(
         name=row["name"],
         session_type=row["session_type"],
-        bought="credits" if row["checkout_kind"] == "pack" else "session",
+        bought=_BOUGHT[row["checkout_kind"]],
         bought_title=row["bought_title"],
         credits=row["credits"],
         tax_cents=row["tax_cents"],

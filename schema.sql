@@ -2037,20 +2037,19 @@ DECLARE
   erased uuid;
   touched integer;
 BEGIN
-  SELECT id INTO erased FROM customers WHERE user_id = customer_user FOR NO KEY UPDATE; -- no intake begins meanwhile
-  IF erased IS NULL THEN
+  IF NOT is_named_anywhere(customer_user) THEN
     RETURN NULL;
   END IF;
-  SELECT * INTO done FROM erasures WHERE user_id = customer_user AND role = 'customer';
-  IF FOUND THEN
-    RETURN done;
-  END IF;
+  -- who never began an intake gets a row, so that none begins meanwhile or afterwards
+  INSERT INTO customers (user_id, name, email) VALUES (customer_user, '[erased]', '[erased]') ON CONFLICT DO NOTHING;
+  SELECT id INTO STRICT erased FROM customers WHERE user_id = customer_user FOR NO KEY UPDATE;
   IF EXISTS (SELECT FROM sessions WHERE customer_id = erased AND ended_at IS NULL)
      OR EXISTS (SELECT FROM checkouts WHERE user_id = customer_user AND status IN ('open', 'processing')) THEN
     RAISE EXCEPTION 'customer % has an active session or an open payment', customer_user USING ERRCODE = 'AD010';
   END IF;
 
-  UPDATE customers SET name = '[erased]', email = '[erased]', phone = NULL, erased_at = clock_timestamp() WHERE id = erased;
+  UPDATE customers SET name = '[erased]', email = '[erased]', phone = NULL, erased_at = coalesce(erased_at, clock_timestamp())
+   WHERE id = erased;
   UPDATE intakes SET customer_name = '[erased]', vehicle = '{}', concern = '[erased]' WHERE customer_id = erased;
   GET DIAGNOSTICS touched = ROW_COUNT;
   UPDATE session_notes SET text = '' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
@@ -2067,23 +2066,18 @@ BEGIN
   UPDATE attachments SET state = 'gone'
    WHERE state <> 'gone'
      AND (user_id = customer_user OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = erased));
-  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = customer_user AND address_hash IS NOT NULL;
   DELETE FROM confirmed_addresses WHERE user_id = customer_user;
   DELETE FROM address_confirmations WHERE user_id = customer_user;
-  DELETE FROM notifications WHERE user_id = customer_user;
-  DELETE FROM notification_preferences WHERE user_id = customer_user;
-  DELETE FROM notification_locales WHERE user_id = customer_user;
-  DELETE FROM push_subscriptions WHERE user_id = customer_user;
   DELETE FROM idempotency_keys WHERE user_id = customer_user;
-  DELETE FROM realtime_tickets WHERE user_id = customer_user;
-  DELETE FROM realtime_connections WHERE user_id = customer_user;
+  PERFORM forget_user(customer_user);
   INSERT INTO erasures (user_id, erased_by, sessions)
-  VALUES (customer_user, session_user || ':' || operator, touched) RETURNING * INTO done;
+  VALUES (customer_user, session_user || ':' || operator, touched) ON CONFLICT DO NOTHING;
+  SELECT * INTO STRICT done FROM erasures WHERE user_id = customer_user AND role = 'customer'; -- the first stands
   RETURN done;
 END
 $$;
 
-COMMENT ON FUNCTION public.erase_customer(customer_user uuid, operator text) IS 'Removes a customer''s personal data from every row, for ever, and returns the proof; the first proof if it was done before, null if there is no such customer. Raises AD010 while a session is active or a payment is open. For the owner.';
+COMMENT ON FUNCTION public.erase_customer(customer_user uuid, operator text) IS 'Removes a customer''s personal data from every row, for ever, and returns the proof. A second time removes what came since and returns the first proof; null if no row names the user. Raises AD010 while a session is active or a payment is open. For the owner.';
 
 CREATE FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) RETURNS public.erasures
     LANGUAGE plpgsql
@@ -2118,13 +2112,7 @@ BEGIN
   UPDATE session_assignments SET decline_reason = NULL WHERE mechanic_id = erased AND decline_reason IS NOT NULL;
   UPDATE attachments SET state = 'gone' WHERE user_id = mechanic_user AND role = 'mechanic' AND state <> 'gone';
   UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
-  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = mechanic_user AND address_hash IS NOT NULL;
-  DELETE FROM notifications WHERE user_id = mechanic_user;
-  DELETE FROM notification_preferences WHERE user_id = mechanic_user;
-  DELETE FROM notification_locales WHERE user_id = mechanic_user;
-  DELETE FROM push_subscriptions WHERE user_id = mechanic_user;
-  DELETE FROM realtime_tickets WHERE user_id = mechanic_user;
-  DELETE FROM realtime_connections WHERE user_id = mechanic_user;
+  PERFORM forget_user(mechanic_user);
   INSERT INTO erasures (user_id, role, erased_by, sessions)
   VALUES (mechanic_user, 'mechanic', session_user || ':' || operator, touched) RETURNING * INTO done;
   RETURN done;
@@ -2583,6 +2571,22 @@ $$;
 
 COMMENT ON FUNCTION public.forget_old_messages(batch integer) IS 'Empties the words of both parties in up to batch rooms that are past messages_kept_for(); returns how many.';
 
+CREATE FUNCTION public.forget_user(of_user uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = of_user AND address_hash IS NOT NULL;
+  DELETE FROM notifications WHERE user_id = of_user;
+  DELETE FROM notification_preferences WHERE user_id = of_user;
+  DELETE FROM notification_locales WHERE user_id = of_user;
+  DELETE FROM push_subscriptions WHERE user_id = of_user;
+  DELETE FROM realtime_tickets WHERE user_id = of_user;
+  DELETE FROM realtime_connections WHERE user_id = of_user;
+END
+$$;
+
+COMMENT ON FUNCTION public.forget_user(of_user uuid) IS 'Forgets what any user leaves, in whichever part: where and how they are told, and of what. For the owner.';
+
 CREATE FUNCTION public.frozen_credits(of_user uuid) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$
@@ -2983,6 +2987,27 @@ CREATE FUNCTION public.is_missed(offer public.session_assignments) RETURNS boole
 $$;
 
 COMMENT ON FUNCTION public.is_missed(offer public.session_assignments) IS 'Whether its mechanic lets a lapsed offer lapse: available and not paused, without a session, and not while they let another one lapse that stood already.';
+
+CREATE FUNCTION public.is_named_anywhere(of_user uuid) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $_$
+DECLARE
+  place regclass;
+  found_one boolean;
+BEGIN
+  FOR place IN SELECT c.oid FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+                WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname <> 'mechanics'
+                  AND a.attname = 'user_id' AND NOT a.attisdropped LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE user_id = $1)', place) INTO found_one USING of_user;
+    IF found_one THEN
+      RETURN true;
+    END IF;
+  END LOOP;
+  RETURN false;
+END
+$_$;
+
+COMMENT ON FUNCTION public.is_named_anywhere(of_user uuid) IS 'Whether any row names this user, who perhaps never began an intake; the row of a mechanic does not count. For the owner.';
 
 CREATE FUNCTION public.is_terminal(status text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -7176,7 +7201,7 @@ CREATE TABLE public.customers (
     erased_at timestamp with time zone
 );
 
-COMMENT ON TABLE public.customers IS 'The customers. Created by the first intake, kept up to date by the next ones.';
+COMMENT ON TABLE public.customers IS 'The customers. Created by the first intake, kept up to date by the next ones; or by the erasure of a user who never began one.';
 
 COMMENT ON COLUMN public.customers.user_id IS 'The sub of the token this customer signs in with.';
 
@@ -10059,6 +10084,8 @@ REVOKE ALL ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) 
 
 REVOKE ALL ON FUNCTION public.extension_intake(of_extension uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.forget_user(of_user uuid) FROM PUBLIC;
+
 GRANT SELECT ON TABLE public.stripe_jobs TO autodoctor_app;
 
 GRANT UPDATE(state) ON TABLE public.stripe_jobs TO autodoctor_app;
@@ -10134,6 +10161,8 @@ GRANT UPDATE(changed_by) ON TABLE public.dispute_evidence TO autodoctor_app;
 REVOKE ALL ON FUNCTION public.hear(of_session uuid, of_meeting text, of_attendee text, of_role text, of_mechanic uuid, of_kind text, stated timestamp with time zone, earliest timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.hold_share_of(session uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.is_named_anywhere(of_user uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.keep_fold(of_session uuid, of_meeting text, of_attendee text) FROM PUBLIC;
 

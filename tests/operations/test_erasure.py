@@ -187,6 +187,53 @@ def test_nobody_is_not_erased(owner: Database) -> None:
         export_customer(owner, new_id())
 
 
+_CALLED: LiteralString = """
+INSERT INTO push_subscriptions (user_id, endpoint, public_key, secret)
+VALUES (%(user)s, 'https://push.example/zerline', decode(repeat('04', 65), 'hex'), decode(repeat('04', 16), 'hex'))
+"""
+_BOUGHT: LiteralString = """
+WITH spoken AS (INSERT INTO notification_locales (user_id, locale) VALUES (%(user)s, 'es'))
+INSERT INTO checkouts (id, kind, user_id, pack_code, credits, title, amount_cents, currency, idempotency_key, status)
+VALUES (new_id(), 'pack', %(user)s, 'five', 5, '5 credits', 4499, 'usd', 'pack:1', %(status)s)
+"""
+ENDPOINT = "https://push.example/zerline"
+
+
+def test_who_never_began_an_intake_is_copied_and_erased_all_the_same(world: World, owner: Database) -> None:
+    customer = new_id()
+    world.owner.execute(_CALLED, {"user": customer})
+    world.owner.execute(_BOUGHT, {"user": customer, "status": "expired"})
+    world.owner.execute("UPDATE checkouts SET email = %s", [PERSONAL["email"]])  # as their address is confirmed
+    attachment(world, customer, name=FILE)
+    document = export_customer(owner, customer)
+    text = json.dumps(document)
+    assert [word for word in (ENDPOINT, PERSONAL["email"], FILE, "5 credits") if word not in text] == []
+    assert (document["customer"], document["locale"], document["sessions"]) == (None, "es", [])
+    assert erase_customer(owner, customer, "ada").sessions == 0
+    after = everything(world)
+    gone = (ENDPOINT, PERSONAL["email"], FILE)
+    assert {name: word for name, rows in after.items() for word in gone if word in rows} == {}
+    assert str(customer) not in after["notification_locales"] + after["push_subscriptions"]
+    with pytest.raises(CustomerErased):
+        world.pending(customer)
+
+
+def test_a_second_erasure_erases_what_came_since_and_shows_the_first_proof(world: World, owner: Database) -> None:
+    customer = new_id()
+    world.end(customer, world.pending(customer).session_id)
+    proof = erase_customer(owner, customer, "ada")
+    world.owner.execute(_CALLED, {"user": customer})
+    assert erase_customer(owner, customer, "bob") == proof
+    assert ENDPOINT not in everything(world)["push_subscriptions"]
+
+
+def test_an_open_page_of_one_who_never_began_an_intake_has_to_close_first(world: World, owner: Database) -> None:
+    customer = new_id()
+    world.owner.execute(_BOUGHT, {"user": customer, "status": "open"})
+    with pytest.raises(CustomerBusy, match="an open payment; end it first"):
+        erase_customer(owner, customer, "ada")
+
+
 def test_the_application_role_can_erase_nobody(world: World) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         world.app.one("SELECT erase_customer(%s, 'me')", [new_id()])

@@ -45,6 +45,7 @@ SELECT jsonb_build_object(
                       FROM notifications n WHERE n.user_id = m.user_id),
   'preferences', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'user_id'), '[]')
                     FROM notification_preferences p WHERE p.user_id = m.user_id),
+  'locale', (SELECT l.locale FROM notification_locales l WHERE l.user_id = m.user_id),
   'calledBrowsers', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                        'endpoint', p.endpoint, 'since', p.made_at, 'lastCalledAt', p.called_at) ORDER BY p.id), '[]')
                        FROM push_subscriptions p WHERE p.user_id = m.user_id)

@@ -42,12 +42,12 @@ SELECT jsonb_build_object(
               f.content_type, 'bytes', f.bytes, 'state', f.state, 'since', f.created_at, 'key', f.object_key)
               ORDER BY f.id), '[]')
               FROM attachments f
-             WHERE f.user_id = c.user_id OR f.session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = c.id)),
+             WHERE f.user_id = u.user_id OR f.session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = c.id)),
   'payments', (SELECT coalesce(jsonb_agg(to_jsonb(k) - '{user_id,request_hash,idempotency_key}'::text[]
                                          ORDER BY k.id), '[]')
-                 FROM checkouts k WHERE k.user_id = c.user_id),
+                 FROM checkouts k WHERE k.user_id = u.user_id),
   'receipts', (SELECT coalesce(jsonb_agg(to_jsonb(r) - 'user_id' ORDER BY r.id), '[]')
-                 FROM receipts r WHERE r.user_id = c.user_id),
+                 FROM receipts r WHERE r.user_id = u.user_id),
   'refunds', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'intakeId', r.intake_id, 'amountCents', r.amount_cents, 'currency', r.currency, 'state', r.state,
                 'since', r.created_at) ORDER BY r.id), '[]')
@@ -55,31 +55,33 @@ SELECT jsonb_build_object(
   'ledger', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.id), '[]') FROM ledger_transfer t
               WHERE t.debit_account = ANY (own.accounts) OR t.credit_account = ANY (own.accounts)),
   'notifications', (SELECT coalesce(jsonb_agg(to_jsonb(n) - '{user_id,event_id}'::text[] ORDER BY n.id), '[]')
-                      FROM notifications n WHERE n.user_id = c.user_id),
+                      FROM notifications n WHERE n.user_id = u.user_id),
   'mails', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', d.kind, 'state', d.state, 'at', d.claimed_at)
                                       ORDER BY d.claimed_at), '[]')
-              FROM mail_deliveries d WHERE d.user_id = c.user_id),
+              FROM mail_deliveries d WHERE d.user_id = u.user_id),
   'disputes', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                  'disputeId', e.dispute_id, 'since', e.created_at, 'state', e.state, 'sentAt', e.sent_at,
                  'texts', e.texts, 'documents', (SELECT jsonb_agg(p.field ORDER BY p.field) FROM dispute_documents p
                                 WHERE p.evidence_id = e.id)) ORDER BY e.id), '[]')
-                 FROM dispute_evidence e JOIN checkouts k ON k.id = e.checkout_id WHERE k.user_id = c.user_id),
+                 FROM dispute_evidence e JOIN checkouts k ON k.id = e.checkout_id WHERE k.user_id = u.user_id),
   'quotes', (SELECT coalesce(jsonb_agg(to_jsonb(q) - '{actor,actor_id}'::text[] ORDER BY q.id), '[]')
                FROM quotes q JOIN intakes i ON i.id = q.session_id WHERE i.customer_id = c.id),
   'preferences', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'user_id'), '[]')
-                    FROM notification_preferences p WHERE p.user_id = c.user_id),
+                    FROM notification_preferences p WHERE p.user_id = u.user_id),
+  'locale', (SELECT l.locale FROM notification_locales l WHERE l.user_id = u.user_id),
   'calledBrowsers', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                        'endpoint', p.endpoint, 'since', p.made_at, 'lastCalledAt', p.called_at) ORDER BY p.id), '[]')
-                       FROM push_subscriptions p WHERE p.user_id = c.user_id),
+                       FROM push_subscriptions p WHERE p.user_id = u.user_id),
   'oldSystem', (SELECT coalesce(jsonb_agg(jsonb_build_object('table', r.table_name, 'row', r.content)
                                           ORDER BY r.table_name, r.row_key), '[]')
                   FROM legacy_rows r
-                 WHERE r.user_id = c.user_id OR r.session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = c.id))
+                 WHERE r.user_id = u.user_id OR r.session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = c.id))
 ) AS document
-  FROM customers c
+  FROM (SELECT %(user_id)s::uuid AS user_id) AS u
+  LEFT JOIN customers c ON c.user_id = u.user_id -- who never began an intake has none
  CROSS JOIN LATERAL (
-   SELECT ARRAY['customer:' || c.user_id || ':credits', 'customer:' || c.user_id || ':receivable'] AS accounts) AS own
- WHERE c.user_id = %(user_id)s
+   SELECT ARRAY['customer:' || u.user_id || ':credits', 'customer:' || u.user_id || ':receivable'] AS accounts) AS own
+ WHERE is_named_anywhere(u.user_id)
 """
 
 _ACTIVE: Final[LiteralString] = """
@@ -93,7 +95,7 @@ SELECT e.user_id, e.erased_at, e.erased_by, e.sessions FROM erase_customer(%(use
 
 
 class NoSuchCustomer(Exception):
-    """No customer with this `sub` has ever begun an intake."""
+    """No row names a customer with this `sub`."""
 
     def __init__(self, user_id: UUID) -> None:
         super().__init__(f"there is no customer {user_id}")
@@ -139,7 +141,7 @@ def export_customer(database: Database, user_id: UUID) -> dict[str, Any]:
 
 
 def erase_customer(database: Database, user_id: UUID, operator: str) -> Erasure:
-    """Erase a customer's personal data from every row, permanently; a second time changes nothing.
+    """Erase a customer's personal data from every row, permanently; a second time erases what came since.
 
     Stripe and the sign-in service keep records of their own, which have to be erased there.
 

@@ -100,7 +100,7 @@ CREATE TABLE customers (
   erased_at    timestamptz
 );
 CREATE INDEX customers_by_referrer ON customers (referrer_id) WHERE referrer_id IS NOT NULL;
-COMMENT ON TABLE customers IS 'The customers. Created by the first intake, kept up to date by the next ones.';
+COMMENT ON TABLE customers IS 'The customers. Created by the first intake, kept up to date by the next ones; or by the erasure of a user who never began one.';
 COMMENT ON COLUMN customers.user_id IS 'The sub of the token this customer signs in with.';
 COMMENT ON COLUMN customers.name IS 'Personal data, as last given at intake.';
 COMMENT ON COLUMN customers.email IS 'Personal data, as last given at intake.';

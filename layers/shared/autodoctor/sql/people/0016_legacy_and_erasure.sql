@@ -88,26 +88,60 @@ COMMENT ON COLUMN erasures.sessions IS 'The number of sessions that lost their w
 CREATE TRIGGER erasures_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON erasures
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 
+-- By the catalogue, so that no table is forgotten here; to be a mechanic makes nobody a customer.
+CREATE FUNCTION is_named_anywhere(of_user uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  place regclass;
+  found_one boolean;
+BEGIN
+  FOR place IN SELECT c.oid FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+                WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname <> 'mechanics'
+                  AND a.attname = 'user_id' AND NOT a.attisdropped LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE user_id = $1)', place) INTO found_one USING of_user;
+    IF found_one THEN
+      RETURN true;
+    END IF;
+  END LOOP;
+  RETURN false;
+END
+$$;
+COMMENT ON FUNCTION is_named_anywhere(uuid) IS
+  'Whether any row names this user, who perhaps never began an intake; the row of a mechanic does not count. For the owner.';
+REVOKE EXECUTE ON FUNCTION is_named_anywhere(uuid) FROM PUBLIC;
+
+CREATE FUNCTION forget_user(of_user uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = of_user AND address_hash IS NOT NULL;
+  DELETE FROM notifications WHERE user_id = of_user;
+  DELETE FROM notification_preferences WHERE user_id = of_user;
+  DELETE FROM notification_locales WHERE user_id = of_user;
+  DELETE FROM push_subscriptions WHERE user_id = of_user;
+  DELETE FROM realtime_tickets WHERE user_id = of_user;
+  DELETE FROM realtime_connections WHERE user_id = of_user;
+END
+$$;
+COMMENT ON FUNCTION forget_user(uuid) IS 'Forgets what any user leaves, in whichever part: where and how they are told, and of what. For the owner.';
+REVOKE EXECUTE ON FUNCTION forget_user(uuid) FROM PUBLIC;
+
 CREATE FUNCTION erase_customer(customer_user uuid, operator text) RETURNS erasures LANGUAGE plpgsql AS $$
 DECLARE
   done erasures;
   erased uuid;
   touched integer;
 BEGIN
-  SELECT id INTO erased FROM customers WHERE user_id = customer_user FOR NO KEY UPDATE; -- no intake begins meanwhile
-  IF erased IS NULL THEN
+  IF NOT is_named_anywhere(customer_user) THEN
     RETURN NULL;
   END IF;
-  SELECT * INTO done FROM erasures WHERE user_id = customer_user AND role = 'customer';
-  IF FOUND THEN
-    RETURN done;
-  END IF;
+  -- who never began an intake gets a row, so that none begins meanwhile or afterwards
+  INSERT INTO customers (user_id, name, email) VALUES (customer_user, '[erased]', '[erased]') ON CONFLICT DO NOTHING;
+  SELECT id INTO STRICT erased FROM customers WHERE user_id = customer_user FOR NO KEY UPDATE;
   IF EXISTS (SELECT FROM sessions WHERE customer_id = erased AND ended_at IS NULL)
      OR EXISTS (SELECT FROM checkouts WHERE user_id = customer_user AND status IN ('open', 'processing')) THEN
     RAISE EXCEPTION 'customer % has an active session or an open payment', customer_user USING ERRCODE = 'AD010';
   END IF;
 
-  UPDATE customers SET name = '[erased]', email = '[erased]', phone = NULL, erased_at = clock_timestamp() WHERE id = erased;
+  UPDATE customers SET name = '[erased]', email = '[erased]', phone = NULL, erased_at = coalesce(erased_at, clock_timestamp())
+   WHERE id = erased;
   UPDATE intakes SET customer_name = '[erased]', vehicle = '{}', concern = '[erased]' WHERE customer_id = erased;
   GET DIAGNOSTICS touched = ROW_COUNT;
   UPDATE session_notes SET text = '' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
@@ -124,23 +158,18 @@ BEGIN
   UPDATE attachments SET state = 'gone'
    WHERE state <> 'gone'
      AND (user_id = customer_user OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = erased));
-  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = customer_user AND address_hash IS NOT NULL;
   DELETE FROM confirmed_addresses WHERE user_id = customer_user;
   DELETE FROM address_confirmations WHERE user_id = customer_user;
-  DELETE FROM notifications WHERE user_id = customer_user;
-  DELETE FROM notification_preferences WHERE user_id = customer_user;
-  DELETE FROM notification_locales WHERE user_id = customer_user;
-  DELETE FROM push_subscriptions WHERE user_id = customer_user;
   DELETE FROM idempotency_keys WHERE user_id = customer_user;
-  DELETE FROM realtime_tickets WHERE user_id = customer_user;
-  DELETE FROM realtime_connections WHERE user_id = customer_user;
+  PERFORM forget_user(customer_user);
   INSERT INTO erasures (user_id, erased_by, sessions)
-  VALUES (customer_user, session_user || ':' || operator, touched) RETURNING * INTO done;
+  VALUES (customer_user, session_user || ':' || operator, touched) ON CONFLICT DO NOTHING;
+  SELECT * INTO STRICT done FROM erasures WHERE user_id = customer_user AND role = 'customer'; -- the first stands
   RETURN done;
 END
 $$;
 COMMENT ON FUNCTION erase_customer(uuid, text) IS
-  'Removes a customer''s personal data from every row, for ever, and returns the proof; the first proof if it was done before, null if there is no such customer. Raises AD010 while a session is active or a payment is open. For the owner.';
+  'Removes a customer''s personal data from every row, for ever, and returns the proof. A second time removes what came since and returns the first proof; null if no row names the user. Raises AD010 while a session is active or a payment is open. For the owner.';
 REVOKE EXECUTE ON FUNCTION erase_customer(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION erase_mechanic(mechanic_user uuid, operator text) RETURNS erasures LANGUAGE plpgsql AS $$
@@ -174,13 +203,7 @@ BEGIN
   UPDATE session_assignments SET decline_reason = NULL WHERE mechanic_id = erased AND decline_reason IS NOT NULL;
   UPDATE attachments SET state = 'gone' WHERE user_id = mechanic_user AND role = 'mechanic' AND state <> 'gone';
   UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
-  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = mechanic_user AND address_hash IS NOT NULL;
-  DELETE FROM notifications WHERE user_id = mechanic_user;
-  DELETE FROM notification_preferences WHERE user_id = mechanic_user;
-  DELETE FROM notification_locales WHERE user_id = mechanic_user;
-  DELETE FROM push_subscriptions WHERE user_id = mechanic_user;
-  DELETE FROM realtime_tickets WHERE user_id = mechanic_user;
-  DELETE FROM realtime_connections WHERE user_id = mechanic_user;
+  PERFORM forget_user(mechanic_user);
   INSERT INTO erasures (user_id, role, erased_by, sessions)
   VALUES (mechanic_user, 'mechanic', session_user || ':' || operator, touched) RETURNING * INTO done;
   RETURN done;

@@ -81,6 +81,69 @@ def test_a_transfer_of_more_than_the_payout_is_for_a_person(refund_env: RefundEn
     assert refund_env.payout()["state"] == "due"
 
 
+@pytest.mark.parametrize("reversals", [[SHARE + 1], [400, 400]])
+@pytest.mark.parametrize("sent", [True, False])
+def test_more_reversed_than_was_sent_is_for_a_person(
+    refund_env: RefundEnv, capsys: pytest.CaptureFixture[str], reversals: list[int], *, sent: bool
+) -> None:
+    refund_env.onboard()
+    refund_env.earned()
+    if sent:
+        assert refund_env.payouts() == Sent(sent=1)
+    payout = refund_env.payout()
+    about = {
+        "id": payout["stripe_transfer_id"] or "tr_1",
+        "amount": SHARE,
+        "currency": "usd",
+        "transfer_group": str(payout["id"]),
+        "reversals": {"data": [{"id": f"trr_{n}", "amount": cents} for n, cents in enumerate(reversals)]},
+    }
+    answer = told(refund_env.checkout_env, "transfer.reversed", about)
+    assert (answer.status, answer.json["outcome"]) == (200, "mismatch")
+    assert "PaymentMismatch" in capsys.readouterr().out
+    assert refund_env.payout() == payout
+    refund_env.balanced()
+
+
+def test_a_transfer_that_names_another_payout_is_the_one_that_it_was(refund_env: RefundEnv) -> None:
+    refund_env.onboard()
+    refund_env.earned()
+    checkout_env = refund_env.checkout_env
+    checkout_env.world.owner.execute("SELECT hold_payout(id, 'operator') FROM payouts")
+    refund_env.earned()
+    assert refund_env.payouts() == Sent(sent=1)
+    about = {
+        "id": checkout_env.one("SELECT stripe_transfer_id FROM payouts WHERE state = 'sent'"),
+        "amount": SHARE,
+        "currency": "usd",
+        "transfer_group": checkout_env.one("SELECT id::text FROM payouts WHERE state = 'held'"),
+        "reversals": {"data": [{"id": "trr_1", "amount": 1}]},
+    }
+    answer = told(checkout_env, "transfer.reversed", about)
+    assert (answer.status, answer.json["outcome"]) == (200, "reversed")
+    assert checkout_env.one("SELECT reversed_cents FROM payouts WHERE state = 'reversed'") == 1
+
+
+def test_a_payment_that_paid_another_checkout_is_for_a_person(
+    checkout_env: CheckoutEnv, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = checkout_env.ask(new_id(), None, **SIGNED)
+    checkout_env.stripe.pay(checkout_env.page(first))
+    assert checkout_env.tell("checkout.session.completed").json["outcome"] == "fulfilled"
+    intent = checkout_env.one("SELECT stripe_payment_intent_id FROM checkouts")
+    second = checkout_env.ask(new_id(), None, **SIGNED)
+    checkout_env.stripe.pay(checkout_env.page(second))
+    document = json.loads(checkout_env.stripe.signed(checkout_env.last("checkout.session.completed")).payload)
+    for changes in ({}, {"payment_status": "unpaid", "status": "complete"}, {"payment_status": "no_payment_required"}):
+        body = {**document, "id": f"evt_{new_id()}"}
+        body["data"] = {"object": {**document["data"]["object"], "payment_intent": intent, **changes}}
+        answer = checkout_env.deliver(checkout_env.sign(json.dumps(body).encode()))
+        assert (answer.status, answer.json["outcome"]) == (200, "mismatch")
+    assert "PaymentMismatch" in capsys.readouterr().out
+    assert checkout_env.status(second.intake_id) == "open"
+    assert checkout_env.tell("checkout.session.completed").json["outcome"] == "fulfilled"
+
+
 def test_a_page_sold_for_nothing_lets_its_customer_go_on(checkout_env: CheckoutEnv) -> None:
     customer = new_id()
     opened = checkout_env.ask(customer, None, **SIGNED)

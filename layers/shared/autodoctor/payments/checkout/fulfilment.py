@@ -31,6 +31,9 @@ SELECT c.*, i.customer_id, c.late_since + late_answer_time() <= clock_timestamp(
   FROM checkouts c LEFT JOIN intakes i ON i.id = c.intake_id
  WHERE c.id = %(checkout_id)s FOR NO KEY UPDATE OF c
 """
+_PAID_ANOTHER: Final[LiteralString] = """
+SELECT id FROM checkouts WHERE stripe_payment_intent_id = %(payment_intent)s AND id <> %(checkout_id)s
+"""
 _MOVE: Final[LiteralString] = """
 UPDATE checkouts SET status = %(status)s, stripe_session_id = %(stripe_session_id)s,
        stripe_payment_intent_id = coalesce(%(payment_intent)s, stripe_payment_intent_id),
@@ -114,7 +117,8 @@ def apply(connection: psycopg.Connection[Row], page: CheckoutPage, *, livemode: 
         return Effect("not_ours")
     if page.payment_status == "unpaid" and checkout["stripe_session_id"] not in (None, page.id):
         return Effect("unchanged")  # made by a call that Stripe answered with an error: nobody knows its URL
-    if page.livemode is not livemode or checkout["stripe_session_id"] not in (None, page.id):
+    is_its_page = checkout["stripe_session_id"] in (None, page.id)
+    if page.livemode is not livemode or not is_its_page or _paid_another(connection, checkout, page):
         return Effect("mismatch")
     match page.payment_status:
         case "paid":
@@ -125,6 +129,12 @@ def apply(connection: psycopg.Connection[Row], page: CheckoutPage, *, livemode: 
             if checkout["status"] in _BEFORE["failed"]:
                 _move(connection, checkout, page, "failed")  # an open page would keep its customer from every other
             return Effect("mismatch")
+
+
+def _paid_another(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPage) -> bool:
+    """Whether its payment is that of another checkout: one payment buys one thing."""
+    parameters = {"payment_intent": page.payment_intent, "checkout_id": checkout["id"]}
+    return connection.execute(_PAID_ANOTHER, parameters).fetchone() is not None
 
 
 def _close(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPage) -> Effect:

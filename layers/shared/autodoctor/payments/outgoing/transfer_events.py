@@ -19,9 +19,10 @@ from autodoctor.payments.stripe.fields import Cents, StripeId
 _WHICH: Final[LiteralString] = """
 SELECT id, intake_id FROM payouts
  WHERE stripe_transfer_id = %(transfer_id)s OR (id = %(payout_id)s AND stripe_transfer_id IS NULL)
+ ORDER BY stripe_transfer_id IS NULL LIMIT 1
 """
 _PAYOUT: Final[LiteralString] = """
-SELECT id, session_id, intake_id, mechanic_id, state, kind, currency, stripe_transfer_id,
+SELECT id, session_id, intake_id, mechanic_id, state, kind, currency, stripe_transfer_id, sent_cents, reversed_cents,
        amount_cents - withheld_cents - netted_cents AS left_cents
   FROM payouts
  WHERE id = %(id)s FOR NO KEY UPDATE
@@ -91,7 +92,8 @@ def transfer_reversed(
         transfer: Stripe's Transfer object, with its latest reversals.
 
     Returns:
-        mismatch: it names a payout of ours that cannot have become this transfer: a person has to look.
+        mismatch: it names a payout of ours that cannot have become this transfer, or more was reversed than was sent: a
+        person has to look.
 
     Raises:
         pydantic.ValidationError: it is not a transfer.
@@ -105,13 +107,18 @@ def transfer_reversed(
     payout = connection.execute(_PAYOUT, which).fetchone()
     if payout is None:
         raise RuntimeError(f"payout {which['id']} is gone")
-    if payout["state"] not in ("sent", "reversed"):
+    cents = {each.id: each.amount for each in reported.reversals.data}
+    is_sent = payout["state"] in ("sent", "reversed")
+    left = payout["sent_cents"] - payout["reversed_cents"] if is_sent else reported.amount
+    if sum(_unbooked(connection, cents).values()) > left:
+        return "mismatch"
+    if not is_sent:
         if payout["state"] == "cancelled" or not 0 < reported.amount <= payout["left_cents"]:
             return "mismatch"
         note_sent(connection, {**payout, "amount_cents": reported.amount}, reported.id)
     elif payout["stripe_transfer_id"] != reported.id:
         return "mismatch"
-    book_reversals(connection, payout, {each.id: each.amount for each in reported.reversals.data})
+    book_reversals(connection, payout, cents)
     return "reversed"
 
 
@@ -123,12 +130,8 @@ def book_reversals(connection: psycopg.Connection[Row], payout: Row, cents: Mapp
         payout: its row.
         cents: of each reversal, by Stripe's id; those that are booked already are left out.
     """
-    keys = {f"reversal:{each}": amount for each, amount in cents.items()}
-    booked = {row["key"] for row in connection.execute(_BOOKED, {"keys": list(keys)})}
     payable = mechanic_payable(payout["mechanic_id"])
-    for key, amount in keys.items():
-        if key in booked:
-            continue
+    for key, amount in _unbooked(connection, cents).items():
         book(connection, [Transfer(TransferKind.REVERSAL, key, STRIPE, payable, amount, payout["intake_id"])])
         if connection.execute(_REVERSED, {**payout, "cents": amount}).rowcount != 1:
             raise TransferNotStored
@@ -138,6 +141,13 @@ def book_reversals(connection: psycopg.Connection[Row], payout: Row, cents: Mapp
             paid = Transfer(TransferKind.RECEIVABLE, f"{key}:owed", payable, receivable, owed, payout["intake_id"])
             book(connection, [paid])
             withhold(connection, payout, owed)
+
+
+def _unbooked(connection: psycopg.Connection[Row], cents: Mapping[str, int]) -> dict[str, int]:
+    """The reversals that are not in the ledger, by the key that they will have there."""
+    keys = {f"reversal:{each}": amount for each, amount in cents.items()}
+    booked = {row["key"] for row in connection.execute(_BOOKED, {"keys": list(keys)})}
+    return {key: amount for key, amount in keys.items() if key not in booked}
 
 
 def bank_refused(

@@ -3009,6 +3009,14 @@ $_$;
 
 COMMENT ON FUNCTION public.is_named_anywhere(of_user uuid) IS 'Whether any row names this user, who perhaps never began an intake; the row of a mechanic does not count. For the owner.';
 
+CREATE FUNCTION public.is_ordered_by_time(id uuid) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT substring(id::text FROM 15 FOR 1) = '7'
+$$;
+
+COMMENT ON FUNCTION public.is_ordered_by_time(id uuid) IS 'Whether an id is a UUIDv7, as ours are; that of a session which import-legacy moved may be of any version.';
+
 CREATE FUNCTION public.is_terminal(status text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -3969,12 +3977,12 @@ CREATE FUNCTION public.open_room() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-  INSERT INTO rooms (session_id) VALUES (NEW.id);
+  INSERT INTO rooms (session_id, kept) VALUES (NEW.id, NEW.ended_at IS NULL);
   RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION public.open_room() IS 'Makes the room of a new session.';
+COMMENT ON FUNCTION public.open_room() IS 'Makes the room of a new session; nobody will write into that of one which is over.';
 
 CREATE FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -5607,15 +5615,22 @@ COMMENT ON FUNCTION public.room_subject(of_session uuid) IS 'The subject of the 
 CREATE FUNCTION public.rooms_to_empty(batch integer) RETURNS SETOF uuid
     LANGUAGE sql STABLE
     AS $$
-  -- of the rooms that are kept only those made so long ago: their ids, UUIDv7, are below the first one of that time
-  SELECT r.session_id FROM rooms r JOIN sessions s ON s.id = r.session_id
-   WHERE r.kept AND s.ended_at < now() - messages_kept_for()
-     AND r.session_id < (lpad(to_hex((extract(epoch FROM now() - messages_kept_for()) * 1000)::bigint), 12, '0')
-                         || repeat('0', 20))::uuid
-   ORDER BY r.session_id LIMIT batch
+  -- not joined: from the few such rooms to their sessions, never the other way round
+  (SELECT r.session_id FROM rooms r
+    WHERE r.kept AND NOT is_ordered_by_time(r.session_id)
+      AND (SELECT s.ended_at FROM sessions s WHERE s.id = r.session_id) < now() - messages_kept_for()
+    ORDER BY r.session_id LIMIT batch)
+  UNION ALL
+  -- of the rooms with ids of ours only those made so long ago: they are below the first id of that time
+  (SELECT r.session_id FROM rooms r JOIN sessions s ON s.id = r.session_id
+    WHERE r.kept AND is_ordered_by_time(r.session_id) AND s.ended_at < now() - messages_kept_for()
+      AND r.session_id < (lpad(to_hex((extract(epoch FROM now() - messages_kept_for()) * 1000)::bigint), 12, '0')
+                          || repeat('0', 20))::uuid
+    ORDER BY r.session_id LIMIT batch)
+  LIMIT batch
 $$;
 
-COMMENT ON FUNCTION public.rooms_to_empty(batch integer) IS 'Up to batch rooms whose session ended messages_kept_for() ago and whose words are still kept, the oldest first.';
+COMMENT ON FUNCTION public.rooms_to_empty(batch integer) IS 'Up to batch rooms whose session ended messages_kept_for() ago and whose words are still kept: moved ones, then the oldest of ours.';
 
 CREATE FUNCTION public.rows_are_kept() RETURNS trigger
     LANGUAGE plpgsql
@@ -8347,7 +8362,7 @@ COMMENT ON COLUMN public.rooms.customer_written IS 'How many messages the custom
 
 COMMENT ON COLUMN public.rooms.mechanic_written IS 'How many messages the present mechanic has written since the accept.';
 
-COMMENT ON COLUMN public.rooms.kept IS 'Whether its words are kept: until forget_old_messages() has emptied them.';
+COMMENT ON COLUMN public.rooms.kept IS 'Whether its words are kept: until forget_old_messages() has emptied them; never, where the session was over before it had a room.';
 
 CREATE TABLE public.schedule_runs (
     name text NOT NULL,
@@ -9379,6 +9394,8 @@ CREATE INDEX refunds_unsent ON public.refunds USING btree (state) WHERE (state =
 CREATE INDEX repairs_by_subject ON public.repairs USING btree (subject, id);
 
 CREATE INDEX rooms_kept ON public.rooms USING btree (session_id) WHERE kept;
+
+CREATE INDEX rooms_kept_moved ON public.rooms USING btree (session_id) WHERE (kept AND (NOT public.is_ordered_by_time(session_id)));
 
 CREATE INDEX session_assignment_events_answers ON public.session_assignment_events USING btree (occurred_at, session_id) WHERE ((from_status = 'offered'::text) AND (to_status = ANY (ARRAY['accepted'::text, 'declined'::text, 'expired'::text])));
 

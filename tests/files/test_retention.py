@@ -66,13 +66,18 @@ def aged(world: World, session: UUID, days: int, more: int = 0) -> UUID:
         " || '8000' || substring(replace(%s::uuid::text, '-', '') FROM 21))::uuid",
         session,
     )
+    return renamed(world, session, older)
+
+
+def renamed(world: World, session: UUID, other: UUID) -> UUID:
+    """The session with another id."""
     with world.without_triggers() as connection:
         for table, column in (
             *(("sessions", "id"), ("intakes", "id"), ("rooms", "session_id"), ("session_messages", "session_id")),
             ("attachments", "session_id"),
         ):
-            connection.execute(f"UPDATE {table} SET {column} = %s WHERE {column} = %s", [older, session])
-    return older
+            connection.execute(f"UPDATE {table} SET {column} = %s WHERE {column} = %s", [other, session])
+    return other
 
 
 def test_words_go_a_year_after_the_end(world: World) -> None:
@@ -84,6 +89,15 @@ def test_words_go_a_year_after_the_end(world: World) -> None:
     assert (swept(world).emptied, words(world, session)) == (1, 0)
     assert swept(world).emptied == 0
     assert world.one(lines, session) == before
+
+
+def test_words_in_a_session_that_was_moved_go_too(world: World) -> None:
+    session = renamed(world, talked(world), UUID("e2222222-2222-4222-8222-222222222222"))
+    world.let_time_pass(364 * DAY)
+    assert (swept(world).emptied, words(world, session)) == (0, 2)
+    world.let_time_pass(2 * DAY)
+    assert (swept(world).emptied, words(world, session)) == (1, 0)
+    assert swept(world).emptied == 0
 
 
 def test_the_settings_say_how_long(world: World) -> None:

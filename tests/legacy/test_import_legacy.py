@@ -225,6 +225,14 @@ def test_erasing_a_customer_empties_the_archive_of_them(import_env: ImportEnv, o
     assert import_env.archived(old.ids["more"])["content"] == {}
 
 
+def test_rooms_of_what_was_over_have_nothing_to_be_emptied(import_env: ImportEnv, old: OldSystem, world: World) -> None:
+    old.session("over", old.ago(days=3), "cancelled")
+    old.session("queued", old.ago(minutes=30), "pending")
+    import_env.run()
+    kept = world.owner.execute("SELECT session_id FROM rooms WHERE kept").fetchall()
+    assert [row["session_id"] for row in kept] == [old.ids["queued"]]
+
+
 def test_bare_tables_move_too(import_env: ImportEnv, old: OldSystem) -> None:
     at = old.ago(days=2)
     old.session("bare", at, "completed", started_at=at, ended_at=at + timedelta(minutes=5))

@@ -22,9 +22,7 @@ ROOMS: Final[dict[str, list[tuple[str, ...]]]] = {
     "words_too_old": [
         (
             "INSERT INTO settings (key, value) VALUES ('retain_messages_days', '1')",
-            f"UPDATE sessions SET ended_at = {_A_DAY_AGO} - interval '2 hours' WHERE id = '{{completed}}'",
-            "UPDATE sessions SET id = '01000000-0000-7000-8000-000000000001' WHERE id = '{completed}'",
-            "UPDATE rooms SET session_id = '01000000-0000-7000-8000-000000000001' WHERE session_id = '{completed}'",
+            f"UPDATE sessions SET ended_at = {_A_DAY_AGO} - interval '2 hours' WHERE id = '{{talked}}'",
         ),
     ],
     "file_of_a_stranger": [

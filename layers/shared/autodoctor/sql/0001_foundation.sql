@@ -44,6 +44,11 @@ BEGIN
 END
 $new_id$;
 COMMENT ON FUNCTION new_id() IS 'A UUIDv7: ordered by time, so that index pages stay warm.';
+CREATE FUNCTION is_ordered_by_time(id uuid) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT substring(id::text FROM 15 FOR 1) = '7'
+$$;
+COMMENT ON FUNCTION is_ordered_by_time(uuid) IS
+  'Whether an id is a UUIDv7, as ours are; that of a session which import-legacy moved may be of any version.';
 
 CREATE TABLE schema_migrations (
   name        text PRIMARY KEY,

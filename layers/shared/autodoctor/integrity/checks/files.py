@@ -63,15 +63,18 @@ SELECT a.id, format('%s, promised at %s', a.state, a.created_at) FROM attachment
    AND attachment_is_old(a)
 """,
     ),
+)
+_OF_SESSIONS: Final[tuple[Query, ...]] = (
     (
         WORDS_TOO_OLD,
         """
-SELECT s.id, format('ended at %s', s.ended_at) FROM rooms_to_empty(1000) AS old (id) JOIN sessions s ON s.id = old.id
- WHERE s.ended_at < now() - messages_kept_for() - interval '1 hour'
+SELECT s.id, format('ended at %%s', s.ended_at) FROM sessions s
+ WHERE s.id > %(after)s AND s.id <= %(upto)s
+   AND s.ended_at < (SELECT now() - messages_kept_for() - interval '1 hour')
+   AND EXISTS (SELECT FROM session_messages t
+                WHERE t.session_id = s.id AND t.text <> '' AND (t.role <> 'system' OR t.note = 'operator'))
 """,
     ),
-)
-_OF_SESSIONS: Final[tuple[Query, ...]] = (
     (
         STRANGERS,
         """

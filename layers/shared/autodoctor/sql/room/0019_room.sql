@@ -23,9 +23,10 @@ COMMENT ON COLUMN rooms.customer_read IS 'The customer has seen the messages up 
 COMMENT ON COLUMN rooms.mechanic_read IS 'The present mechanic has seen the messages up to this one; begins again with another mechanic.';
 COMMENT ON COLUMN rooms.customer_written IS 'How many messages the customer has written.';
 COMMENT ON COLUMN rooms.mechanic_written IS 'How many messages the present mechanic has written since the accept.';
-COMMENT ON COLUMN rooms.kept IS 'Whether its words are kept: until forget_old_messages() has emptied them.';
--- Ids grow with time, so the oldest come first; no message changes the column.
+COMMENT ON COLUMN rooms.kept IS 'Whether its words are kept: until forget_old_messages() has emptied them; never, where the session was over before it had a room.';
+-- Our ids grow with time, so the oldest come first; of the others few had words. No message changes the column.
 CREATE INDEX rooms_kept ON rooms (session_id) WHERE kept;
+CREATE INDEX rooms_kept_moved ON rooms (session_id) WHERE kept AND NOT is_ordered_by_time(session_id);
 GRANT SELECT ON rooms TO autodoctor_app;
 
 -- No foreign keys: only functions below write it, with the room's row locked, and no session is ever deleted.
@@ -88,11 +89,11 @@ REVOKE EXECUTE ON FUNCTION blank_room(uuid) FROM PUBLIC;
 CREATE FUNCTION open_room() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-  INSERT INTO rooms (session_id) VALUES (NEW.id);
+  INSERT INTO rooms (session_id, kept) VALUES (NEW.id, NEW.ended_at IS NULL);
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION open_room() IS 'Makes the room of a new session.';
+COMMENT ON FUNCTION open_room() IS 'Makes the room of a new session; nobody will write into that of one which is over.';
 CREATE TRIGGER sessions_have_a_room AFTER INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION open_room();
 
 -- Who gave the session back has written and read for themselves alone.

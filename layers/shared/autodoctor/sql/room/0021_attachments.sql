@@ -167,15 +167,22 @@ COMMENT ON FUNCTION forget_old_files(integer) IS
   'Ends up to batch files that are past files_kept_for(), or that no intake has named for a day; returns how many.';
 
 CREATE FUNCTION rooms_to_empty(batch integer) RETURNS SETOF uuid LANGUAGE sql STABLE AS $$
-  -- of the rooms that are kept only those made so long ago: their ids, UUIDv7, are below the first one of that time
-  SELECT r.session_id FROM rooms r JOIN sessions s ON s.id = r.session_id
-   WHERE r.kept AND s.ended_at < now() - messages_kept_for()
-     AND r.session_id < (lpad(to_hex((extract(epoch FROM now() - messages_kept_for()) * 1000)::bigint), 12, '0')
-                         || repeat('0', 20))::uuid
-   ORDER BY r.session_id LIMIT batch
+  -- not joined: from the few such rooms to their sessions, never the other way round
+  (SELECT r.session_id FROM rooms r
+    WHERE r.kept AND NOT is_ordered_by_time(r.session_id)
+      AND (SELECT s.ended_at FROM sessions s WHERE s.id = r.session_id) < now() - messages_kept_for()
+    ORDER BY r.session_id LIMIT batch)
+  UNION ALL
+  -- of the rooms with ids of ours only those made so long ago: they are below the first id of that time
+  (SELECT r.session_id FROM rooms r JOIN sessions s ON s.id = r.session_id
+    WHERE r.kept AND is_ordered_by_time(r.session_id) AND s.ended_at < now() - messages_kept_for()
+      AND r.session_id < (lpad(to_hex((extract(epoch FROM now() - messages_kept_for()) * 1000)::bigint), 12, '0')
+                          || repeat('0', 20))::uuid
+    ORDER BY r.session_id LIMIT batch)
+  LIMIT batch
 $$;
 COMMENT ON FUNCTION rooms_to_empty(integer) IS
-  'Up to batch rooms whose session ended messages_kept_for() ago and whose words are still kept, the oldest first.';
+  'Up to batch rooms whose session ended messages_kept_for() ago and whose words are still kept: moved ones, then the oldest of ours.';
 
 CREATE FUNCTION forget_old_messages(batch integer DEFAULT 500) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -3262,19 +3262,95 @@ COMMENT ON FUNCTION public.leave_room(by_connection text, at timestamp with time
 CREATE FUNCTION public.legacy_rows_forget() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $_$
+    AS $$
 BEGIN
-  UPDATE legacy_rows SET content = '{}'
-   WHERE user_id = NEW.user_id
-      OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = NEW.id)
-      OR session_id IN (SELECT t.row_key::uuid FROM legacy_rows t -- a request's own, if it is part of a session
-                         WHERE t.user_id = NEW.user_id AND t.became = 'part' AND t.session_id::text <> t.row_key
-                           AND t.row_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
+  UPDATE legacy_rows r SET content = '{}' FROM legacy_rows_of(NEW.user_id) o
+   WHERE r.table_name = o.table_name AND r.row_key = o.row_key AND r.content <> '{}';
   RETURN NULL;
 END
+$$;
+
+COMMENT ON FUNCTION public.legacy_rows_forget() IS 'Empties the archived rows of a customer whose data is erased, each time that it is.';
+
+CREATE TABLE public.legacy_rows (
+    table_name text NOT NULL,
+    row_key text NOT NULL,
+    import_id uuid NOT NULL,
+    became text NOT NULL,
+    note text,
+    session_id uuid,
+    user_id uuid,
+    archived_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    content jsonb NOT NULL,
+    CONSTRAINT legacy_rows_became_check CHECK ((became = ANY (ARRAY['moved'::text, 'part'::text, 'kept'::text, 'refused'::text]))),
+    CONSTRAINT legacy_rows_refused_says_why CHECK (((became <> 'refused'::text) OR (note IS NOT NULL)))
+);
+
+COMMENT ON TABLE public.legacy_rows IS 'The archive: every row of the old system, unchanged, and what became of it.';
+
+COMMENT ON COLUMN public.legacy_rows.table_name IS 'The old table.';
+
+COMMENT ON COLUMN public.legacy_rows.row_key IS 'The old row''s id, or a digest of a row that has none.';
+
+COMMENT ON COLUMN public.legacy_rows.import_id IS 'The run that archived it.';
+
+COMMENT ON COLUMN public.legacy_rows.became IS 'moved: became a session or a person; part: belongs to a session that moved; kept: only kept here; refused: could not be moved, every run tries it again.';
+
+COMMENT ON COLUMN public.legacy_rows.note IS 'For a refused row, the reason; for others, anything noticed.';
+
+COMMENT ON COLUMN public.legacy_rows.session_id IS 'The session it became or belongs to.';
+
+COMMENT ON COLUMN public.legacy_rows.user_id IS 'The user (sub) of its customer, so that it can be erased with the customer.';
+
+COMMENT ON COLUMN public.legacy_rows.archived_at IS 'When it was archived.';
+
+COMMENT ON COLUMN public.legacy_rows.content IS 'The row, column by column; personal data. Empty once its customer was erased.';
+
+CREATE FUNCTION public.legacy_rows_of(customer_user uuid) RETURNS SETOF public.legacy_rows
+    LANGUAGE sql STABLE
+    AS $_$
+  SELECT r.* FROM legacy_rows r WHERE r.user_id = customer_user
+  UNION
+  SELECT r.* FROM customers c JOIN intakes i ON i.customer_id = c.id JOIN legacy_rows r ON r.session_id = i.id
+   WHERE c.user_id = customer_user
+  UNION -- what names a consultation that became no session of its own
+  SELECT r.* FROM legacy_rows t JOIN legacy_rows r ON r.session_id = CASE
+           WHEN t.row_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN t.row_key::uuid END
+   WHERE t.user_id = customer_user AND t.became IN ('part', 'refused')
+     AND t.table_name IN ('sessions', 'diagnostic_sessions', 'session_requests')
+     AND NOT EXISTS (SELECT FROM intakes i WHERE i.id = r.session_id)
 $_$;
 
-COMMENT ON FUNCTION public.legacy_rows_forget() IS 'Empties the archived rows of a customer whose data is erased.';
+COMMENT ON FUNCTION public.legacy_rows_of(customer_user uuid) IS 'The archived rows of a customer: those that name the customer, and those of the customer''s sessions, moved or not.';
+
+CREATE FUNCTION public.legacy_rows_stay_forgotten() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF EXISTS (SELECT FROM erasures e WHERE e.user_id = NEW.user_id)
+     OR EXISTS (SELECT FROM intakes i JOIN customers c ON c.id = i.customer_id
+                 WHERE i.id = NEW.session_id AND c.erased_at IS NOT NULL)
+     OR EXISTS (SELECT FROM legacy_rows t JOIN customers c ON c.user_id = t.user_id
+                 WHERE t.table_name IN ('sessions', 'diagnostic_sessions', 'session_requests')
+                   AND t.row_key = NEW.session_id::text AND t.became IN ('part', 'refused')
+                   AND c.erased_at IS NOT NULL AND NOT EXISTS (SELECT FROM intakes i WHERE i.id = NEW.session_id)) THEN
+    NEW.content := '{}';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.legacy_rows_stay_forgotten() IS 'Archives only that there was such a row where its user was erased before: legacy_rows_of(), asked by row.';
+
+CREATE FUNCTION public.legacy_rows_to_forget() RETURNS TABLE(user_id uuid, table_name text, rows bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT c.user_id, r.table_name, count(*) FROM customers c CROSS JOIN LATERAL legacy_rows_of(c.user_id) r
+   WHERE c.erased_at IS NOT NULL AND r.content <> '{}' GROUP BY 1, 2
+$$;
+
+COMMENT ON FUNCTION public.legacy_rows_to_forget() IS 'How many archived rows of customers whose data was erased still have content, by customer and table; for verify, whose role may not read the archive.';
 
 CREATE FUNCTION public.lose_room(silent text, at timestamp with time zone) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7402,40 +7478,6 @@ COMMENT ON COLUMN public.legacy_imports.finished_at IS 'When it was done; null: 
 
 COMMENT ON COLUMN public.legacy_imports.report IS 'Its final report: counts, and the first few ids of each kind.';
 
-CREATE TABLE public.legacy_rows (
-    table_name text NOT NULL,
-    row_key text NOT NULL,
-    import_id uuid NOT NULL,
-    became text NOT NULL,
-    note text,
-    session_id uuid,
-    user_id uuid,
-    archived_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    content jsonb NOT NULL,
-    CONSTRAINT legacy_rows_became_check CHECK ((became = ANY (ARRAY['moved'::text, 'part'::text, 'kept'::text, 'refused'::text]))),
-    CONSTRAINT legacy_rows_refused_says_why CHECK (((became <> 'refused'::text) OR (note IS NOT NULL)))
-);
-
-COMMENT ON TABLE public.legacy_rows IS 'The archive: every row of the old system, unchanged, and what became of it.';
-
-COMMENT ON COLUMN public.legacy_rows.table_name IS 'The old table.';
-
-COMMENT ON COLUMN public.legacy_rows.row_key IS 'The old row''s id, or a digest of a row that has none.';
-
-COMMENT ON COLUMN public.legacy_rows.import_id IS 'The run that archived it.';
-
-COMMENT ON COLUMN public.legacy_rows.became IS 'moved: became a session or a person; part: belongs to a session that moved; kept: only kept here; refused: could not be moved, every run tries it again.';
-
-COMMENT ON COLUMN public.legacy_rows.note IS 'For a refused row, the reason; for others, anything noticed.';
-
-COMMENT ON COLUMN public.legacy_rows.session_id IS 'The session it became or belongs to.';
-
-COMMENT ON COLUMN public.legacy_rows.user_id IS 'The user (sub) of its customer, so that it can be erased with the customer.';
-
-COMMENT ON COLUMN public.legacy_rows.archived_at IS 'When it was archived.';
-
-COMMENT ON COLUMN public.legacy_rows.content IS 'The row, column by column; personal data. Empty once its customer was erased.';
-
 CREATE UNLOGGED TABLE public.limit_counters (
     user_id uuid NOT NULL,
     limit_name text NOT NULL,
@@ -9527,7 +9569,9 @@ CREATE TRIGGER lease_taken_over AFTER INSERT ON public.realtime_connections FOR 
 
 CREATE TRIGGER ledger_transfer_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_transfer FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
-CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON public.customers FOR EACH ROW WHEN (((old.erased_at IS NULL) AND (new.erased_at IS NOT NULL))) EXECUTE FUNCTION public.legacy_rows_forget();
+CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON public.customers FOR EACH ROW WHEN ((new.erased_at IS NOT NULL)) EXECUTE FUNCTION public.legacy_rows_forget();
+
+CREATE TRIGGER legacy_rows_stay_forgotten BEFORE INSERT OR UPDATE OF content ON public.legacy_rows FOR EACH ROW WHEN ((new.content <> '{}'::jsonb)) EXECUTE FUNCTION public.legacy_rows_stay_forgotten();
 
 CREATE TRIGGER mechanics_audited AFTER INSERT ON public.mechanics FOR EACH ROW EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email,suspension_reason}');
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
+import psycopg
 import pytest
 
 from autodoctor.db import Database
@@ -223,6 +224,42 @@ def test_erasing_a_customer_empties_the_archive_of_them(import_env: ImportEnv, o
     old.session("more", old.ago(days=2), "cancelled", customer=old.ids["held customer"])
     assert counts(import_env.run().refused) == {"customer_erased": 1}
     assert import_env.archived(old.ids["more"])["content"] == {}
+
+
+def test_an_import_brings_nothing_back_of_who_was_erased(import_env: ImportEnv, old: OldSystem, world: World) -> None:
+    old.session("held", old.ago(days=3), "cancelled")
+    customer = old.ids["held customer"]
+    import_env.run()
+    with psycopg.connect(world.urls.owner_url, autocommit=True) as owner:
+        owner.execute("SELECT erase_customer(%s, 'test')", [customer])
+        old.session("more", old.ago(days=2), "cancelled", customer=customer)
+        old.request("part", old.ago(days=2), "cancelled", customer=customer)
+        for name in ("held", "more", "part"):
+            old.insert("chat_messages", session_id=old.ids[name], content="It squeals")
+        import_env.run()
+        count = "SELECT count(*) FROM legacy_rows WHERE content <> '{}'"
+        assert world.one(count) == 0
+        assert world.one("SELECT count(*) FROM legacy_rows WHERE table_name = 'chat_messages'") == 3
+        # nor does anything that came by another way outlast another erasure
+        owner.execute("ALTER TABLE legacy_rows DISABLE TRIGGER legacy_rows_stay_forgotten")
+        owner.execute("""UPDATE legacy_rows SET content = '{"a": 1}'""")
+        owner.execute("SELECT erase_customer(%s, 'test')", [customer])
+        assert world.one(count) == 0
+
+
+def test_what_was_said_in_a_session_that_did_not_move_is_copied_and_erased(
+    import_env: ImportEnv, old: OldSystem, world: World
+) -> None:
+    customer = old.customer()
+    old.session("odd", old.ago(days=3), "half_done", customer=customer)
+    old.insert("chat_messages", session_id=old.ids["odd"], content="It squeals")
+    import_env.run()
+    owner = Database(lambda: world.urls.owner_url)
+    copied = export_customer(owner, customer)["oldSystem"]
+    assert "It squeals" in [each["row"].get("content") for each in copied]
+    erase_customer(owner, customer, "test")
+    owner.close()
+    assert world.one("SELECT count(*) FROM legacy_rows WHERE content <> '{}'") == 0
 
 
 def test_rooms_of_what_was_over_have_nothing_to_be_emptied(import_env: ImportEnv, old: OldSystem, world: World) -> None:

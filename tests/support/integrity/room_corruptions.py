@@ -41,6 +41,15 @@ ROOMS: Final[dict[str, list[tuple[str, ...]]]] = {
             ),
         ),
     ],
+    "archive_of_erased": [
+        (
+            "UPDATE customers SET erased_at = now() WHERE id = (SELECT customer_id FROM intakes WHERE id = '{talked}')",
+            (
+                "INSERT INTO legacy_rows (table_name, row_key, import_id, became, session_id, content)"
+                " VALUES ('chat_messages', 'a', new_id(), 'part', '{talked}', '{{\"content\": \"It squeals\"}}')"
+            ),
+        ),
+    ],
     # --- rooms
     "room_missing": [
         ("DELETE FROM rooms WHERE session_id = '{queued}'",),

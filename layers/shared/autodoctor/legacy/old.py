@@ -103,6 +103,11 @@ class Old:
     stuck: bool
 
 
+def customer_of(values: RowValues, related: RelatedRows) -> UUID | None:
+    """The user whose consultation a row is, by itself or by its intake."""
+    return identity(values, names.CUSTOMER) or identity(related.intake, names.CUSTOMER)
+
+
 def read(table: str, row: OldRow, related: RelatedRows, states: dict[str, Meaning], *, people_known: bool) -> Old:
     """Make one value of a consultation's rows.
 
@@ -120,7 +125,7 @@ def read(table: str, row: OldRow, related: RelatedRows, states: dict[str, Meanin
     state = str(first(values, ("status", "state")) or "").strip().lower()
     if state not in states:
         raise Unmovable("unknown_status", f"{table}.status is {state!r}; see --map-status")
-    user_id = identity(values, names.CUSTOMER) or identity(related.intake, names.CUSTOMER)
+    user_id = customer_of(values, related)
     if user_id is None or (people_known and related.profile is None):
         raise Unmovable("customer_missing", "no customer" if user_id is None else f"nobody knows user {user_id}")
     assignments = sorted(related.assignments, key=lambda each: str(first(each, names.CREATED) or ""))

@@ -14,7 +14,7 @@ from autodoctor.legacy import names
 from autodoctor.legacy.audit_rows import Moved
 from autodoctor.legacy.grouping import Clash, PartOf, gather, orphans, siblings
 from autodoctor.legacy.names import Meaning, known_states
-from autodoctor.legacy.old import Old, RelatedRows, Unmovable, read
+from autodoctor.legacy.old import Old, RelatedRows, Unmovable, customer_of, read
 from autodoctor.legacy.parsing import as_uuid, derived_id, identity
 from autodoctor.legacy.people import People
 from autodoctor.legacy.report import ImportCounts, ImportReport
@@ -115,7 +115,7 @@ class Import:
                     else:
                         ready.append(self._checked(candidate, target_state, taken))
                 except Unmovable as unmovable:
-                    archive.append(self._refused(table, row, unmovable))
+                    archive.append(self._refused(table, row, unmovable, customer_of(row.values, related_rows[row.key])))
             self._write(ready, archive)
 
     def _candidate(  # noqa: PLR0913, PLR0917 - what a chunk knows
@@ -196,7 +196,8 @@ class Import:
                 try:
                     ready.append(self._checked(candidate, target_state, taken))
                 except Unmovable as unmovable:
-                    archive.append(self._refused(candidate.old.table, candidate.row, unmovable))
+                    old = candidate.old
+                    archive.append(self._refused(old.table, candidate.row, unmovable, old.user_id))
                     continue
                 if target_state.status in ACTIVE:
                     users.add(candidate.old.user_id)
@@ -277,11 +278,10 @@ class Import:
         user_id = identity(row.values, names.CUSTOMER)
         return Kept(table, row.key, row.content, "part", None, other.session_id, user_id)
 
-    def _refused(self, table: str, row: OldRow, unmovable: Unmovable) -> Kept:
+    def _refused(self, table: str, row: OldRow, unmovable: Unmovable, user_id: UUID | None) -> Kept:
         self.counts.add(table, "refused")
         self.counts.refuse(unmovable.reason, f"{table} {row.key}: {unmovable.detail}")
-        content = "{}" if unmovable.reason == "customer_erased" else row.content
-        return Kept(table, row.key, content, "refused", str(unmovable), None, identity(row.values, names.CUSTOMER))
+        return Kept(table, row.key, row.content, "refused", str(unmovable), None, user_id)
 
     @staticmethod
     def _users(rows: Sequence[OldRow], related_rows: dict[str, RelatedRows]) -> set[UUID]:

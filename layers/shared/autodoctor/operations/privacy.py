@@ -74,8 +74,7 @@ SELECT jsonb_build_object(
                        FROM push_subscriptions p WHERE p.user_id = u.user_id),
   'oldSystem', (SELECT coalesce(jsonb_agg(jsonb_build_object('table', r.table_name, 'row', r.content)
                                           ORDER BY r.table_name, r.row_key), '[]')
-                  FROM legacy_rows r
-                 WHERE r.user_id = u.user_id OR r.session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = c.id))
+                  FROM legacy_rows_of(u.user_id) r)
 ) AS document
   FROM (SELECT %(user_id)s::uuid AS user_id) AS u
   LEFT JOIN customers c ON c.user_id = u.user_id -- who never began an intake has none

@@ -28,6 +28,9 @@ OTHER_ROOM: Final = Check(
     "file_of_another_room", Section.FILES, "shown by a message of another session, or of another party"
 )
 OF_ERASED: Final = Check("file_of_erased", Section.FILES, "kept although its customer was erased")
+ARCHIVE_OF_ERASED: Final = Check(
+    "archive_of_erased", Section.FILES, "old rows of a customer who was erased still have their content"
+)
 
 # The sweep runs every minute, and begins fifteen after a form has expired.
 _NOW: Final[tuple[Query, ...]] = (
@@ -63,6 +66,7 @@ SELECT a.id, format('%s, promised at %s', a.state, a.created_at) FROM attachment
    AND attachment_is_old(a)
 """,
     ),
+    (ARCHIVE_OF_ERASED, "SELECT user_id, format('%s of %s', rows, table_name) FROM legacy_rows_to_forget()"),
 )
 _OF_SESSIONS: Final[tuple[Query, ...]] = (
     (

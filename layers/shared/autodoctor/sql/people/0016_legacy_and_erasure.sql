@@ -50,21 +50,60 @@ COMMENT ON COLUMN legacy_rows.user_id IS 'The user (sub) of its customer, so tha
 COMMENT ON COLUMN legacy_rows.archived_at IS 'When it was archived.';
 COMMENT ON COLUMN legacy_rows.content IS 'The row, column by column; personal data. Empty once its customer was erased.';
 
+CREATE FUNCTION legacy_rows_of(customer_user uuid) RETURNS SETOF legacy_rows LANGUAGE sql STABLE AS $$
+  SELECT r.* FROM legacy_rows r WHERE r.user_id = customer_user
+  UNION
+  SELECT r.* FROM customers c JOIN intakes i ON i.customer_id = c.id JOIN legacy_rows r ON r.session_id = i.id
+   WHERE c.user_id = customer_user
+  UNION -- what names a consultation that became no session of its own
+  SELECT r.* FROM legacy_rows t JOIN legacy_rows r ON r.session_id = CASE
+           WHEN t.row_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN t.row_key::uuid END
+   WHERE t.user_id = customer_user AND t.became IN ('part', 'refused')
+     AND t.table_name IN ('sessions', 'diagnostic_sessions', 'session_requests')
+     AND NOT EXISTS (SELECT FROM intakes i WHERE i.id = r.session_id)
+$$;
+COMMENT ON FUNCTION legacy_rows_of(uuid) IS
+  'The archived rows of a customer: those that name the customer, and those of the customer''s sessions, moved or not.';
+
 CREATE FUNCTION legacy_rows_forget() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-  UPDATE legacy_rows SET content = '{}'
-   WHERE user_id = NEW.user_id
-      OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = NEW.id)
-      OR session_id IN (SELECT t.row_key::uuid FROM legacy_rows t -- a request's own, if it is part of a session
-                         WHERE t.user_id = NEW.user_id AND t.became = 'part' AND t.session_id::text <> t.row_key
-                           AND t.row_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
+  UPDATE legacy_rows r SET content = '{}' FROM legacy_rows_of(NEW.user_id) o
+   WHERE r.table_name = o.table_name AND r.row_key = o.row_key AND r.content <> '{}';
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION legacy_rows_forget() IS 'Empties the archived rows of a customer whose data is erased.';
+COMMENT ON FUNCTION legacy_rows_forget() IS
+  'Empties the archived rows of a customer whose data is erased, each time that it is.';
 CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON customers FOR EACH ROW
-  WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION legacy_rows_forget();
+  WHEN (NEW.erased_at IS NOT NULL) EXECUTE FUNCTION legacy_rows_forget();
+
+CREATE FUNCTION legacy_rows_stay_forgotten() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM erasures e WHERE e.user_id = NEW.user_id)
+     OR EXISTS (SELECT FROM intakes i JOIN customers c ON c.id = i.customer_id
+                 WHERE i.id = NEW.session_id AND c.erased_at IS NOT NULL)
+     OR EXISTS (SELECT FROM legacy_rows t JOIN customers c ON c.user_id = t.user_id
+                 WHERE t.table_name IN ('sessions', 'diagnostic_sessions', 'session_requests')
+                   AND t.row_key = NEW.session_id::text AND t.became IN ('part', 'refused')
+                   AND c.erased_at IS NOT NULL AND NOT EXISTS (SELECT FROM intakes i WHERE i.id = NEW.session_id)) THEN
+    NEW.content := '{}';
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION legacy_rows_stay_forgotten() IS
+  'Archives only that there was such a row where its user was erased before: legacy_rows_of(), asked by row.';
+CREATE TRIGGER legacy_rows_stay_forgotten BEFORE INSERT OR UPDATE OF content ON legacy_rows FOR EACH ROW
+  WHEN (NEW.content <> '{}') EXECUTE FUNCTION legacy_rows_stay_forgotten();
+
+CREATE FUNCTION legacy_rows_to_forget() RETURNS TABLE (user_id uuid, table_name text, rows bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT c.user_id, r.table_name, count(*) FROM customers c CROSS JOIN LATERAL legacy_rows_of(c.user_id) r
+   WHERE c.erased_at IS NOT NULL AND r.content <> '{}' GROUP BY 1, 2
+$$;
+COMMENT ON FUNCTION legacy_rows_to_forget() IS
+  'How many archived rows of customers whose data was erased still have content, by customer and table; for verify, whose role may not read the archive.';
 
 -- Personal data on request: it is copied for the customer, or removed from every row that has it.
 --

@@ -2109,6 +2109,9 @@ BEGIN
      AND mechanic_id = erased AND text <> '';
   UPDATE contests SET answer = '' FROM sessions s
    WHERE s.id = session_id AND s.mechanic_id = erased AND answer <> '';
+  UPDATE quotes SET note = CASE WHEN mechanic_id <> erased THEN note END,
+                    description = CASE WHEN given_by_id <> erased THEN description END
+   WHERE mechanic_id = erased AND note IS NOT NULL OR given_by_id = erased AND description IS NOT NULL;
   UPDATE session_assignments SET decline_reason = NULL WHERE mechanic_id = erased AND decline_reason IS NOT NULL;
   UPDATE attachments SET state = 'gone' WHERE user_id = mechanic_user AND role = 'mechanic' AND state <> 'gone';
   UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
@@ -4780,7 +4783,7 @@ BEGIN
     PERFORM FROM customers c JOIN intakes i ON i.customer_id = c.id WHERE i.id = NEW.session_id FOR SHARE OF c; -- see below
     PERFORM check_escalation(NEW);
   ELSIF (NEW.note IS DISTINCT FROM OLD.note OR NEW.description IS DISTINCT FROM OLD.description)
-    AND num_nonnulls(NEW.note, NEW.description) = 0
+    AND (NEW.note IS NULL OR NEW.note = OLD.note) AND (NEW.description IS NULL OR NEW.description = OLD.description)
     -- the generated column has no value yet
     AND to_jsonb(NEW) - '{note,description,approved_session_id}'::text[]
         = to_jsonb(OLD) - '{note,description,approved_session_id}'::text[] THEN

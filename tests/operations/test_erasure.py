@@ -306,6 +306,27 @@ def test_why_a_mechanic_declined_is_in_their_copy_until_either_is_erased(
     assert [name for name, rows in everything(world).items() if why in rows] == []
 
 
+def test_a_mechanics_words_on_quotes_are_theirs_and_go_with_them(world: World, owner: Database) -> None:
+    customer, mechanic, workshop = new_id(), world.mechanic(), world.workshop()
+    giver, note, description = world.mechanic(workshop), "Call me, Quirin", "Ask for Gus Zapf"
+    purchases.give(world, customer, 5)
+    session = completed(world, customer, mechanic)
+    world.owner.execute("DELETE FROM settlements_due")
+    request = EscalationRequest.model_validate({"workshopId": workshop, "note": note})
+    asked = escalate(world.app, mechanic.user_id, session, request)
+    amount = AmountRequest.model_validate({"amountCents": 100, "description": description})
+    give_amount(world.app, giver.user_id, asked.quote_id, amount)
+    steps = everything(world)["quote_events"]
+    for who, own, other in ((giver, description, note), (mechanic, note, description)):
+        copy = json.dumps(export_mechanic(owner, who.user_id))
+        assert (own in copy, other in copy) == (True, False)
+    erase_mechanic(owner, giver.user_id, "ada")
+    assert world.one("SELECT ARRAY[note, description] FROM quotes") == [note, None]
+    erase_mechanic(owner, mechanic.user_id, "ada")
+    assert world.one("SELECT ARRAY[note, description] FROM quotes") == [None, None]
+    assert everything(world)["quote_events"] == steps
+
+
 def test_who_was_both_is_erased_as_each(world: World, owner: Database) -> None:
     user = new_id()
     world.mechanic(user_id=user)

@@ -26,8 +26,11 @@ SELECT jsonb_build_object(
               'attachmentId', f.id, 'sessionId', f.session_id, 'name', f.name, 'contentType', f.content_type,
               'bytes', f.bytes, 'state', f.state, 'since', f.created_at, 'key', f.object_key) ORDER BY f.id), '[]')
               FROM attachments f WHERE f.user_id = m.user_id AND f.role = 'mechanic'),
-  'quotes', (SELECT coalesce(jsonb_agg(to_jsonb(q) - '{actor,actor_id}'::text[] ORDER BY q.id), '[]')
-               FROM quotes q WHERE q.mechanic_id = m.id),
+  'quotes', (SELECT coalesce(jsonb_agg(
+               to_jsonb(q) - '{actor,actor_id}'::text[]
+                 - CASE WHEN q.mechanic_id <> m.id THEN 'note' ELSE '' END
+                 - CASE WHEN q.given_by_id IS DISTINCT FROM m.id THEN 'description' ELSE '' END ORDER BY q.id), '[]')
+               FROM quotes q WHERE m.id IN (q.mechanic_id, q.given_by_id)),
   'declines', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                  'sessionId', a.session_id, 'at', a.ended_at, 'reason', a.decline_reason) ORDER BY a.id), '[]')
                  FROM session_assignments a WHERE a.mechanic_id = m.id AND a.decline_reason IS NOT NULL),

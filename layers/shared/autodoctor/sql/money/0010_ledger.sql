@@ -336,7 +336,7 @@ BEGIN
     PERFORM FROM customers c JOIN intakes i ON i.customer_id = c.id WHERE i.id = NEW.session_id FOR SHARE OF c; -- see below
     PERFORM check_escalation(NEW);
   ELSIF (NEW.note IS DISTINCT FROM OLD.note OR NEW.description IS DISTINCT FROM OLD.description)
-    AND num_nonnulls(NEW.note, NEW.description) = 0
+    AND (NEW.note IS NULL OR NEW.note = OLD.note) AND (NEW.description IS NULL OR NEW.description = OLD.description)
     -- the generated column has no value yet
     AND to_jsonb(NEW) - '{note,description,approved_session_id}'::text[]
         = to_jsonb(OLD) - '{note,description,approved_session_id}'::text[] THEN

@@ -239,6 +239,9 @@ BEGIN
      AND mechanic_id = erased AND text <> '';
   UPDATE contests SET answer = '' FROM sessions s
    WHERE s.id = session_id AND s.mechanic_id = erased AND answer <> '';
+  UPDATE quotes SET note = CASE WHEN mechanic_id <> erased THEN note END,
+                    description = CASE WHEN given_by_id <> erased THEN description END
+   WHERE mechanic_id = erased AND note IS NOT NULL OR given_by_id = erased AND description IS NOT NULL;
   UPDATE session_assignments SET decline_reason = NULL WHERE mechanic_id = erased AND decline_reason IS NOT NULL;
   UPDATE attachments SET state = 'gone' WHERE user_id = mechanic_user AND role = 'mechanic' AND state <> 'gone';
   UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;

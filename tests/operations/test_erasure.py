@@ -327,6 +327,15 @@ def test_a_mechanics_words_on_quotes_are_theirs_and_go_with_them(world: World, o
     assert everything(world)["quote_events"] == steps
 
 
+def test_a_mechanic_whose_payout_failed_is_owed_it(world: World, owner: Database) -> None:
+    customer, mechanic = new_id(), world.mechanic()
+    purchases.give(world, customer, 5)
+    settle(world.app, completed(world, customer, mechanic))
+    world.owner.execute("UPDATE payouts SET state = 'failed', next_attempt_at = NULL")
+    with pytest.raises(MechanicUnsettled):
+        erase_mechanic(owner, mechanic.user_id, "ada")
+
+
 def test_who_was_both_is_erased_as_each(world: World, owner: Database) -> None:
     user = new_id()
     world.mechanic(user_id=user)

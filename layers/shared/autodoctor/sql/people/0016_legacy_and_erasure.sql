@@ -227,7 +227,7 @@ BEGIN
   END IF;
   IF EXISTS (SELECT FROM sessions WHERE mechanic_id = erased AND ended_at IS NULL)
      OR EXISTS (SELECT FROM settlements_due d JOIN sessions s ON s.id = d.session_id WHERE s.mechanic_id = erased)
-     OR EXISTS (SELECT FROM payouts WHERE mechanic_id = erased AND state IN ('due', 'held', 'sending')) THEN
+     OR EXISTS (SELECT FROM payouts WHERE mechanic_id = erased AND state IN ('due', 'held', 'sending', 'failed')) THEN
     RAISE EXCEPTION 'mechanic % has a session or is still owed something', mechanic_user USING ERRCODE = 'AD010';
   END IF;
 

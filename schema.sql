@@ -2091,17 +2091,15 @@ BEGIN
   IF erased IS NULL THEN
     RETURN NULL;
   END IF;
-  SELECT * INTO done FROM erasures WHERE user_id = mechanic_user AND role = 'mechanic';
-  IF FOUND THEN
-    RETURN done;
-  END IF;
   IF EXISTS (SELECT FROM sessions WHERE mechanic_id = erased AND ended_at IS NULL)
      OR EXISTS (SELECT FROM settlements_due d JOIN sessions s ON s.id = d.session_id WHERE s.mechanic_id = erased)
      OR EXISTS (SELECT FROM payouts WHERE mechanic_id = erased AND state IN ('due', 'held', 'sending', 'failed')) THEN
     RAISE EXCEPTION 'mechanic % has a session or is still owed something', mechanic_user USING ERRCODE = 'AD010';
   END IF;
 
-  UPDATE mechanics SET name = '[erased]', email = NULL, status = 'suspended', suspension_reason = NULL, available_until = NULL WHERE id = erased;
+  UPDATE mechanics SET name = '[erased]', email = NULL, status = 'suspended', suspension_reason = NULL,
+                       available_until = NULL, erased_at = clock_timestamp()
+   WHERE id = erased AND erased_at IS NULL;
   SELECT count(*) INTO touched FROM session_participants WHERE mechanic_id = erased;
   -- the notes stay: they are the customer's record, about a car
   UPDATE session_messages SET text = ''
@@ -2117,12 +2115,23 @@ BEGIN
   UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
   PERFORM forget_user(mechanic_user);
   INSERT INTO erasures (user_id, role, erased_by, sessions)
-  VALUES (mechanic_user, 'mechanic', session_user || ':' || operator, touched) RETURNING * INTO done;
+  VALUES (mechanic_user, 'mechanic', session_user || ':' || operator, touched) ON CONFLICT DO NOTHING;
+  SELECT * INTO STRICT done FROM erasures WHERE user_id = mechanic_user AND role = 'mechanic'; -- the first stands
   RETURN done;
 END
 $$;
 
-COMMENT ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) IS 'Removes a mechanic''s personal data from every row, for ever, and suspends the mechanic; returns the proof, the first one if it was done before, null if there is no such mechanic. Raises AD010 while a session is active or money is owed. For the owner.';
+COMMENT ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) IS 'Removes a mechanic''s personal data from every row, for ever, and suspends the mechanic for good; returns the proof. A second time removes what came since and returns the first proof; null if there is no such mechanic. Raises AD010 while a session is active or money is owed. For the owner.';
+
+CREATE FUNCTION public.erased_mechanics_stay() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'the data of mechanic % was erased', OLD.id USING ERRCODE = 'AD011';
+END
+$$;
+
+COMMENT ON FUNCTION public.erased_mechanics_stay() IS 'Refuses every change of a mechanic whose data was erased.';
 
 CREATE FUNCTION public.escalation_needs_release(session uuid, cents bigint) RETURNS boolean
     LANGUAGE sql STABLE
@@ -7767,6 +7776,7 @@ CREATE TABLE public.mechanics (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     change_id uuid,
     changed_by uuid,
+    erased_at timestamp with time zone,
     CONSTRAINT mechanics_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     CONSTRAINT mechanics_only_suspended_ones_have_a_reason CHECK (((status = 'suspended'::text) OR (num_nonnulls(suspended_at, suspension_reason) = 0))),
     CONSTRAINT mechanics_referral_code_is_one CHECK ((referral_code ~ '^[0-9A-HJKMNP-TV-Z]{8}$'::text)),
@@ -7799,6 +7809,8 @@ COMMENT ON COLUMN public.mechanics.created_at IS 'When the mechanic joined.';
 COMMENT ON COLUMN public.mechanics.change_id IS 'The id in admin_changes of the last change by an admin.';
 
 COMMENT ON COLUMN public.mechanics.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
+
+COMMENT ON COLUMN public.mechanics.erased_at IS 'Set when the personal data was erased on request; nothing of such a mechanic changes any more.';
 
 CREATE TABLE public.realtime_connections (
     connection_id text NOT NULL,
@@ -9554,6 +9566,8 @@ CREATE TRIGGER dispute_evidence_guard BEFORE UPDATE ON public.dispute_evidence F
 
 CREATE TRIGGER dispute_evidence_is_kept BEFORE DELETE OR TRUNCATE ON public.dispute_evidence FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
+CREATE TRIGGER erased_mechanics_stay BEFORE UPDATE ON public.mechanics FOR EACH ROW WHEN (((old.erased_at IS NOT NULL) AND (old.* IS DISTINCT FROM new.*))) EXECUTE FUNCTION public.erased_mechanics_stay();
+
 CREATE TRIGGER erasures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.erasures FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER extension_is_over AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.extension_is_over();
@@ -9710,7 +9724,7 @@ CREATE TRIGGER summary_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WHEN 
 
 CREATE TRIGGER suspension_follows_status BEFORE UPDATE OF status ON public.mechanics FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.suspension_follows_status();
 
-CREATE TRIGGER suspension_is_told AFTER UPDATE OF status ON public.mechanics FOR EACH ROW WHEN (((old.status = 'active'::text) AND (new.status = 'suspended'::text) AND (new.name <> '[erased]'::text))) EXECUTE FUNCTION public.suspension_is_told();
+CREATE TRIGGER suspension_is_told AFTER UPDATE OF status ON public.mechanics FOR EACH ROW WHEN (((old.status = 'active'::text) AND (new.status = 'suspended'::text) AND (new.erased_at IS NULL))) EXECUTE FUNCTION public.suspension_is_told();
 
 CREATE TRIGGER workshops_audited AFTER INSERT ON public.workshops FOR EACH ROW EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
 

@@ -55,7 +55,7 @@ def add_mechanic(request: Request) -> mechanics.Mechanic:
     "PATCH /api/admin/mechanics/{mechanicId}",
     groups=ADMINS,
     body=mechanics.MechanicPatch,
-    raises=[mechanics.MechanicNotFound, SessionBusy],
+    raises=[mechanics.MechanicErased, mechanics.MechanicNotFound, SessionBusy],
     after=publish,
 )
 def change_mechanic(request: Request) -> mechanics.Mechanic:

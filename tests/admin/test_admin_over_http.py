@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from autodoctor.ids import new_id
@@ -232,3 +233,18 @@ def test_nothing_of_people_is_logged(account: Account) -> None:
     refusal(admin, "POST", MECHANICS, {"userId": str(user), "name": "Zebedee Quuxley"})
     said = "\n".join(map(str, account.lines)).lower()
     assert not [name for name in ("zebedee", "zebulon", "quuxley") if name in said]  # no id spells these by chance
+
+
+# --- who was erased -----------------------------------------------------------------------------------
+
+
+def test_an_erased_mechanic_stays_as_they_are_whoever_writes(account: Account) -> None:
+    admin, mechanic = account.admin(), account.world.mechanic()
+    account.sql("SELECT erase_mechanic(%s, 'ada')", mechanic.user_id)
+    path = f"{MECHANICS}/{mechanic.id}"
+    for change in ({"status": "active"}, {"name": "Mia Again", "email": "mia@garage.example"}):
+        assert refusal(admin, "PATCH", path, change) == (409, "mechanic-erased")
+    assert patch(admin, path, status="suspended")["name"] == "[erased]"
+    with pytest.raises(psycopg.DatabaseError) as refused:
+        account.sql("UPDATE mechanics SET status = 'active' WHERE id = %s", mechanic.id)
+    assert refused.value.sqlstate == "AD011"

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from autodoctor.contests.contests import AnswerRequest, ContestRequest, answer, contest
 from autodoctor.contests.errors import ContestNotOpen
 from autodoctor.db import Database
-from autodoctor.errors import CustomerErased
+from autodoctor.errors import CustomerErased, SessionNotFound
 from autodoctor.ids import new_id
 from autodoctor.operations.mechanic_privacy import (
     MechanicUnsettled,
@@ -325,6 +325,24 @@ def test_a_mechanics_words_on_quotes_are_theirs_and_go_with_them(world: World, o
     erase_mechanic(owner, mechanic.user_id, "ada")
     assert world.one("SELECT ARRAY[note, description] FROM quotes") == [None, None]
     assert everything(world)["quote_events"] == steps
+
+
+def test_an_erased_mechanic_answers_no_contest_and_what_came_since_goes_with_a_second_erasure(
+    world: World, owner: Database
+) -> None:
+    customer, mechanic = new_id(), world.mechanic()
+    purchases.give(world, customer, 5)
+    session = completed(world, customer, mechanic)
+    settle(world.app, session)
+    contest(world.app, customer, session, ContestRequest(reason="other", text=SAID))
+    with world.without_triggers() as connection:
+        connection.execute("DELETE FROM payouts")
+    proof = erase_mechanic(owner, mechanic.user_id, "ada")
+    with pytest.raises(SessionNotFound):
+        answer(world.app, mechanic.user_id, session, AnswerRequest(text=ANSWERED))
+    world.owner.execute(_CALLED, {"user": mechanic.user_id})
+    assert erase_mechanic(owner, mechanic.user_id, "bob") == proof
+    assert ENDPOINT not in everything(world)["push_subscriptions"]
 
 
 def test_a_mechanic_whose_payout_failed_is_owed_it(world: World, owner: Database) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from autodoctor.admin.changes import ABSENT, OWN, audited, columns
 from autodoctor.admin.user_pool import add_to_mechanics
-from autodoctor.db import Database, Row
+from autodoctor.db import Database, Refused, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
 from autodoctor.ids import FIRST
 from autodoctor.web.paging import id_of, page_size
@@ -20,6 +20,9 @@ MOST_TOLD_AT_ONCE: Final = 5
 
 AVAILABILITIES: Final = ("available", "in_session")
 """The filters that find the mechanics that GET /api/admin/session-health counts."""
+
+ERASED: Final = "AD011"
+"""SQLSTATE of a change of a mechanic whose data was erased."""
 
 _LONGEST_SEARCH: Final = 200
 
@@ -172,6 +175,15 @@ class MechanicNotFound(NotFound):
         super().__init__("There is no such mechanic.")
 
 
+class MechanicErased(Conflict):
+    """The mechanic's data was erased on request."""
+
+    slug, title = "mechanic-erased", "Mechanic erased"
+
+    def __init__(self) -> None:
+        super().__init__("This mechanic's data was erased on request; nothing of them changes any more.")
+
+
 class MechanicExists(Conflict):
     """This user is a mechanic already."""
 
@@ -280,6 +292,7 @@ def change_mechanic(database: Database, actor_id: UUID, mechanic_id: UUID, patch
         patch: the changes.
 
     Raises:
+        MechanicErased: their data was erased.
         MechanicNotFound: there is none with this id.
         Unprocessable: no such workshop, or a reason without a suspension.
     """
@@ -291,7 +304,12 @@ def change_mechanic(database: Database, actor_id: UUID, mechanic_id: UUID, patch
         "most": MOST_TOLD_AT_ONCE,
         **audited(actor_id),
     }
-    row = _of_a_known_workshop(database, _CHANGE, parameters) or database.one(_ONE, parameters)  # nothing changed
+    try:
+        row = _of_a_known_workshop(database, _CHANGE, parameters) or database.one(_ONE, parameters)  # nothing changed
+    except Refused as refused:
+        if refused.code != ERASED:
+            raise
+        raise MechanicErased from refused
     if row is None:
         raise MechanicNotFound
     return Mechanic(**row)

@@ -82,7 +82,8 @@ _ANSWER: Final[LiteralString] = """
 WITH mine AS MATERIALIZED (
   SELECT s.id FROM sessions s JOIN mechanics m ON m.id = s.mechanic_id JOIN customers c ON c.id = s.customer_id
    WHERE s.id = %(session_id)s AND m.user_id = %(user_id)s AND c.erased_at IS NULL
-     FOR SHARE OF c -- as above
+     AND m.erased_at IS NULL
+     FOR SHARE OF c, m -- as above
 )
 UPDATE contests k SET answer = %(text)s FROM mine
  WHERE k.session_id = mine.id AND k.answer IS NULL AND k.outcome IS NULL
@@ -97,7 +98,7 @@ SELECT s.id AS session_id, c.user_id = %(user_id)s AS of_customer, c.erased_at I
        k.reason, k.words AS text, k.contested_at, k.answer, k.answered_at, k.outcome, k.refund_cents, k.refund_credits,
        k.note, k.decided_at
   FROM sessions s JOIN intakes i ON i.id = s.id JOIN customers c ON c.id = s.customer_id
-  LEFT JOIN mechanics m ON m.id = s.mechanic_id
+  LEFT JOIN mechanics m ON m.id = s.mechanic_id AND m.erased_at IS NULL
   LEFT JOIN settlements st ON st.session_id = s.id
   LEFT JOIN contests k ON k.session_id = s.id
  WHERE s.id = %(session_id)s AND (%(any_session)s OR %(user_id)s IN (c.user_id, m.user_id))

@@ -241,6 +241,10 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "half-made.",
         "Send the same request again after the seconds in Retry-After.",
     ),
+    "mechanic-erased": Guide(
+        "The mechanic asked for their data to be erased, and it was. Nothing of them can be changed any more.",
+        "Add them anew, with the `sub` of a new account (POST /api/admin/mechanics).",
+    ),
     "mechanic-exists": Guide(
         "The user is a mechanic already, and can be only one.",
         "Change the existing one (PATCH /api/admin/mechanics/{mechanicId}).",

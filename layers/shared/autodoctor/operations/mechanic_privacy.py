@@ -94,9 +94,10 @@ def export_mechanic(database: Database, user_id: UUID) -> dict[str, Any]:
 
 
 def erase_mechanic(database: Database, user_id: UUID, operator: str) -> Erasure:
-    """Erase a mechanic's personal data from every row, permanently, and suspend them; twice changes nothing.
+    """Erase a mechanic's personal data from every row, permanently, and suspend them for good.
 
-    Their notes stay, which are the customers' record; so do their payouts and Stripe's ids.
+    A second time erases what came since. Their notes stay, which are the customers' record; so
+    do their payouts and Stripe's ids.
 
     Args:
         database: as its owner.

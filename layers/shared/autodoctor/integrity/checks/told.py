@@ -77,7 +77,7 @@ WITH span AS (
     FROM near JOIN session_assignments a USING (session_id) JOIN late_replies l ON l.assignment_id = a.id
     JOIN sessions s ON s.id = a.session_id JOIN customers c ON c.id = s.customer_id
   UNION ALL
-  SELECT m.user_id, 'suspended', m.suspended_at FROM mechanics m WHERE m.name <> '[erased]'
+  SELECT m.user_id, 'suspended', m.suspended_at FROM mechanics m WHERE m.erased_at IS NULL
   UNION ALL
   SELECT m.user_id, 'payout_sent', t.created_at
     FROM span, ledger_transfer t JOIN payouts p ON p.id = split_part(t.key, ':', 2)::uuid

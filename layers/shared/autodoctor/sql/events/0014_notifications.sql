@@ -167,5 +167,5 @@ END
 $$;
 COMMENT ON FUNCTION suspension_is_told() IS 'Emits an event when a mechanic is suspended, but for one who is erased.';
 CREATE TRIGGER suspension_is_told AFTER UPDATE OF status ON mechanics
-  FOR EACH ROW WHEN (OLD.status = 'active' AND NEW.status = 'suspended' AND NEW.name <> '[erased]')
+  FOR EACH ROW WHEN (OLD.status = 'active' AND NEW.status = 'suspended' AND NEW.erased_at IS NULL)
   EXECUTE FUNCTION suspension_is_told();

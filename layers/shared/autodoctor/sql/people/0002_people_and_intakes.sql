@@ -47,6 +47,7 @@ CREATE TABLE mechanics (
   created_at         timestamptz NOT NULL DEFAULT now(),
   change_id          uuid,
   changed_by         uuid,
+  erased_at          timestamptz,
   CONSTRAINT mechanics_only_suspended_ones_have_a_reason
     CHECK (status = 'suspended' OR num_nonnulls(suspended_at, suspension_reason) = 0),
   CONSTRAINT mechanics_referral_code_once UNIQUE (referral_code),
@@ -69,6 +70,7 @@ COMMENT ON COLUMN mechanics.referral_code IS
 COMMENT ON COLUMN mechanics.created_at IS 'When the mechanic joined.';
 COMMENT ON COLUMN mechanics.change_id IS 'The id in admin_changes of the last change by an admin.';
 COMMENT ON COLUMN mechanics.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
+COMMENT ON COLUMN mechanics.erased_at IS 'Set when the personal data was erased on request; nothing of such a mechanic changes any more.';
 GRANT SELECT,
       INSERT (user_id, name, email, workshop_id, change_id, changed_by),
       UPDATE (name, email, workshop_id, status, suspension_reason, available_until, change_id, changed_by)
@@ -88,6 +90,15 @@ $$;
 COMMENT ON FUNCTION suspension_follows_status() IS 'Dates a suspension, and forgets its reason with its end.';
 CREATE TRIGGER suspension_follows_status BEFORE UPDATE OF status ON mechanics
   FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION suspension_follows_status();
+
+CREATE FUNCTION erased_mechanics_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'the data of mechanic % was erased', OLD.id USING ERRCODE = 'AD011';
+END
+$$;
+COMMENT ON FUNCTION erased_mechanics_stay() IS 'Refuses every change of a mechanic whose data was erased.';
+CREATE TRIGGER erased_mechanics_stay BEFORE UPDATE ON mechanics
+  FOR EACH ROW WHEN (OLD.erased_at IS NOT NULL AND OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION erased_mechanics_stay();
 
 CREATE TABLE customers (
   id           uuid PRIMARY KEY DEFAULT new_id(),

@@ -221,17 +221,15 @@ BEGIN
   IF erased IS NULL THEN
     RETURN NULL;
   END IF;
-  SELECT * INTO done FROM erasures WHERE user_id = mechanic_user AND role = 'mechanic';
-  IF FOUND THEN
-    RETURN done;
-  END IF;
   IF EXISTS (SELECT FROM sessions WHERE mechanic_id = erased AND ended_at IS NULL)
      OR EXISTS (SELECT FROM settlements_due d JOIN sessions s ON s.id = d.session_id WHERE s.mechanic_id = erased)
      OR EXISTS (SELECT FROM payouts WHERE mechanic_id = erased AND state IN ('due', 'held', 'sending', 'failed')) THEN
     RAISE EXCEPTION 'mechanic % has a session or is still owed something', mechanic_user USING ERRCODE = 'AD010';
   END IF;
 
-  UPDATE mechanics SET name = '[erased]', email = NULL, status = 'suspended', suspension_reason = NULL, available_until = NULL WHERE id = erased;
+  UPDATE mechanics SET name = '[erased]', email = NULL, status = 'suspended', suspension_reason = NULL,
+                       available_until = NULL, erased_at = clock_timestamp()
+   WHERE id = erased AND erased_at IS NULL;
   SELECT count(*) INTO touched FROM session_participants WHERE mechanic_id = erased;
   -- the notes stay: they are the customer's record, about a car
   UPDATE session_messages SET text = ''
@@ -247,10 +245,11 @@ BEGIN
   UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
   PERFORM forget_user(mechanic_user);
   INSERT INTO erasures (user_id, role, erased_by, sessions)
-  VALUES (mechanic_user, 'mechanic', session_user || ':' || operator, touched) RETURNING * INTO done;
+  VALUES (mechanic_user, 'mechanic', session_user || ':' || operator, touched) ON CONFLICT DO NOTHING;
+  SELECT * INTO STRICT done FROM erasures WHERE user_id = mechanic_user AND role = 'mechanic'; -- the first stands
   RETURN done;
 END
 $$;
 COMMENT ON FUNCTION erase_mechanic(uuid, text) IS
-  'Removes a mechanic''s personal data from every row, for ever, and suspends the mechanic; returns the proof, the first one if it was done before, null if there is no such mechanic. Raises AD010 while a session is active or money is owed. For the owner.';
+  'Removes a mechanic''s personal data from every row, for ever, and suspends the mechanic for good; returns the proof. A second time removes what came since and returns the first proof; null if there is no such mechanic. Raises AD010 while a session is active or money is owed. For the owner.';
 REVOKE EXECUTE ON FUNCTION erase_mechanic(uuid, text) FROM PUBLIC;

@@ -5742,7 +5742,7 @@ BEGIN
          c.erased_at IS NULL AND (s.ended_at + notes_time() > clock_timestamp()) IS NOT FALSE
     INTO session_id, author, closes_at, open
     FROM sessions s JOIN mechanics m ON m.id = s.mechanic_id JOIN customers c ON c.id = s.customer_id
-   WHERE s.id = of_session AND m.user_id = by_user;
+   WHERE s.id = of_session AND m.user_id = by_user AND m.erased_at IS NULL;
   IF NOT FOUND THEN
     RETURN;
   END IF;
@@ -5767,7 +5767,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.save_notes(of_session uuid, by_user uuid, words text, as_version integer, confirms boolean) IS 'Saves the notes of a session''s mechanic, unless newer ones are stored (null as version: these are the newest), until notes_time() after the end. Returns what is stored then, whether these words are, and whether it was in time; no row if the session is not this mechanic''s.';
+COMMENT ON FUNCTION public.save_notes(of_session uuid, by_user uuid, words text, as_version integer, confirms boolean) IS 'Saves the notes of a session''s mechanic, unless newer ones are stored (null as version: these are the newest), until notes_time() after the end. Returns what is stored then, whether these words are, and whether it was in time; no row if the session is not this mechanic''s, or the mechanic''s data was erased.';
 
 CREATE FUNCTION public.seconds_setting(name text, otherwise integer) RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE

@@ -12,6 +12,7 @@ from autodoctor.db import Database
 from autodoctor.errors import NotesChanged, NotesClosed, SessionNotFound
 from autodoctor.events.model import event_of
 from autodoctor.ids import new_id
+from autodoctor.operations.mechanic_privacy import erase_mechanic
 from autodoctor.operations.privacy import erase_customer, export_customer
 from autodoctor.sessions.active import SessionDetail, session_detail
 from autodoctor.sessions.end import Ender, end_session
@@ -152,6 +153,17 @@ def test_only_the_session_s_mechanic_writes(world: World, customer: UUID, who: s
     with pytest.raises(SessionNotFound):
         save_notes(world.app, user, session_id, NotesRequest(text="Mine", version=1))
     assert stored(world) == []
+
+
+def test_an_erased_mechanic_writes_none(world: World, customer: UUID, owner: Database) -> None:
+    mechanic = world.mechanic()
+    session_id = completed(world, mechanic, customer)
+    note(world, mechanic, session_id, "Front pads", 1)
+    world.owner.execute("DELETE FROM settlements_due")
+    erase_mechanic(owner, mechanic.user_id, "ada")
+    with pytest.raises(SessionNotFound):
+        note(world, mechanic, session_id, "Call me at home", 2)
+    assert stored(world) == [(1, "Front pads")]
 
 
 def test_they_may_be_completed_for_a_day(world: World, customer: UUID) -> None:

@@ -50,7 +50,7 @@ def save_notes(database: Database, user_id: UUID, session_id: UUID, request: Not
         user_id: the mechanic's `sub`.
 
     Raises:
-        SessionNotFound: not this mechanic's session.
+        SessionNotFound: not this mechanic's session, or the mechanic's data was erased.
         NotesChanged: other words with this version, or newer ones, are stored.
         NotesClosed: it ended more than 24 hours ago, or its customer's data was erased.
     """

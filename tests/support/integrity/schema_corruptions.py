@@ -9,9 +9,9 @@ SCHEMA: Final[dict[str, list[SchemaCorruption]]] = {
     "schema_missing": [
         ("DROP FUNCTION requeue_poison()",),
         ("DROP TRIGGER sessions_consistent ON sessions",),
-        ("ALTER TABLE payouts DROP CONSTRAINT payouts_once",),
+        ("ALTER TABLE payout_reversals DROP CONSTRAINT payout_reversals_once",),
         ("DROP INDEX uq_active_session_per_customer",),
-        ("ALTER TABLE session_notes DROP COLUMN confirmed_at",),
+        ("ALTER TABLE session_summaries DROP COLUMN told_version",),
     ],
     "schema_changed": [
         ("CREATE OR REPLACE FUNCTION min_billable_seconds() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1'",),

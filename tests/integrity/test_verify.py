@@ -81,12 +81,13 @@ def of_database(url: str) -> Outcome:
 def spoilt(superuser: psycopg.Connection[Any], sample_data: SampleData, corruption: Corruption) -> Outcome:
     """The findings of verify in a corrupted database, which is restored afterwards."""
     ids = {name: str(session_id) for name, session_id in sample_data.sessions.items()}
-    superuser.execute("SET LOCAL session_replication_role = replica")
-    for statement in corruption:
-        assert superuser.execute(statement.format(**ids)).rowcount != 0, statement
-    outcome = verify(superuser)
-    superuser.rollback()
-    return outcome
+    try:
+        superuser.execute("SET LOCAL session_replication_role = replica")
+        for statement in corruption:
+            assert superuser.execute(statement.format(**ids)).rowcount != 0, statement
+        return verify(superuser)
+    finally:
+        superuser.rollback()
 
 
 def test_a_marketplace_that_went_through_everything_raises_no_alarm(sample_data: SampleData) -> None:

@@ -48,7 +48,7 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
         (
             (
                 "UPDATE session_extensions SET status = 'agreed', began_at = NULL, starts_after = NULL"
-                " WHERE session_id = '{extended}'"
+                " WHERE id = (SELECT min(id::text)::uuid FROM session_extensions WHERE session_id = '{extended}')"
             ),
         ),
     ],

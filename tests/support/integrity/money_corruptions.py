@@ -84,6 +84,7 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
         ("UPDATE payouts SET amount_cents = amount_cents + 1 WHERE session_id = '{completed by card}'",),
         ("UPDATE payouts SET mechanic_id = new_id() WHERE session_id = '{completed by card}'",),
         (
+            "DROP INDEX payouts_once",
             (
                 "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents)"
                 " SELECT session_id, mechanic_id, kind, 1 FROM payouts WHERE session_id = '{completed by card}'"

@@ -45,7 +45,7 @@ class Arena:
         self.world = world
         self.mechanics = (world.mechanic(), world.mechanic())
         # who lets so many lapse would be set away
-        world.owner.execute("INSERT INTO settings (key, value) VALUES ('missed_offers_most', '1000000')")
+        world.owner.execute("INSERT INTO settings (key, value) VALUES ('missed_offers_most', '999999')")
         self._lanes = tuple((ThreadPoolExecutor(1), Database(lambda: world.urls.app_url)) for _ in range(2))
         self._barrier = threading.Barrier(2)
 

@@ -15,6 +15,7 @@ from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings, described, note, say, signed_in
 from support.browser.meeting import asked, taken
+from support.browser.requests import unanswered
 from support.browser.window import Windows
 from support.room.member import Member
 
@@ -54,23 +55,6 @@ def counted(page: Page, calls: Counter[str]) -> None:
             calls[f"{request.method} {route}"] += 1
 
     page.on("request", seen)
-
-
-def unanswered(page: Page) -> set[Request]:
-    """The API calls of a page, from now on, that have no answer yet."""
-    calls: set[Request] = set()
-
-    def begun(request: Request) -> None:
-        if urlsplit(request.url).path.startswith("/api/"):
-            calls.add(request)
-
-    def over(request: Request) -> None:
-        calls.discard(request)
-
-    page.on("request", begun)
-    page.on("requestfinished", over)
-    page.on("requestfailed", over)
-    return calls
 
 
 def rest(account: Account) -> int:

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, Request, expect
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import console_settings, described, hide, signed_in
+from support.browser.requests import unanswered
 from support.browser.window import Camera, Windows
 
 UNDER_WAY = "Your payment is under way"
@@ -51,21 +52,11 @@ def calls(page: Page) -> Counter[str]:
 
 def pass_seconds(page: Page, seconds: int) -> None:
     """Let the page's clock run, and its answers come in between, however long they take."""
-    unanswered: set[Request] = set()
-
-    def asked(request: Request) -> None:
-        unanswered.add(request)
-
-    def answered(request: Request) -> None:
-        unanswered.discard(request)
-
-    page.on("request", asked)
-    page.on("requestfinished", answered)
-    page.on("requestfailed", answered)
+    requests = unanswered(page)
     for _ in range(seconds * 2):
         page.clock.run_for(500)
         page.wait_for_timeout(15)
-        while unanswered:
+        while requests:
             page.wait_for_timeout(15)
 
 
